@@ -1,0 +1,55 @@
+# Two commands matter: `make demo` shows the product, `make test` proves it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ONCE   ?=
+
+.PHONY: demo test lint script system lock clean
+
+demo: $(VENV)/.runtime
+	$(BIN)/edge demo $(if $(ONCE),--once)
+
+test: $(VENV)/.dev node_modules/.installed | system
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+script: node_modules/.installed
+	node static/build.mjs
+
+# What the tests need from the distribution; one line says what to install where this may not.
+system:
+	@missing=""; for tool in nginx chromium node npm; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then \
+	  packages=$$(echo "$$missing" | sed 's/\bnode\b/nodejs/'); \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$packages >/dev/null; \
+	  else echo "missing:$$missing. Install with: sudo apt-get update && sudo apt-get install -y$$packages" >&2; exit 1; fi; \
+	fi
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+node_modules/.installed: package-lock.json | system
+	npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# Needs uv on the path; the lock files carry hashes and no index address.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --extra build -o requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --extra build --extra dev -o requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) node_modules build dist var .pytest_cache .mypy_cache .ruff_cache
