@@ -1,0 +1,146 @@
+"""Delivery in words: what becomes of an event, what is said to a destination and what it answers."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+Uniform: TypeAlias = Callable[[float, float], float]
+
+BASE_S = 1.0
+CAP_S = 900.0
+
+
+class Fate(StrEnum):
+    """Where (event, pipeline) stands. Open: waiting, held. The others are final. The set is closed."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    DELIVERED = "delivered"
+    WITHHELD = "withheld"
+    UNMAPPED = "unmapped"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+    DEAD = "dead"
+    ERASED = "erased"
+    DAMAGED = "damaged"
+
+
+OPEN_FATES = frozenset({Fate.WAITING, Fate.HELD})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request of a conversation. `headers` may hold secrets: never log or store them unmasked."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete answer; header names are lower-case, the body is cut at 1 MB."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """One event rendered for one destination. The bytes never change between attempts.
+
+    `body` is the destination's own form; `is_backfill` is judged anew at each send.
+    """
+
+    body: bytes
+    time_ms: int
+    is_backfill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The destination took it."""
+
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Not now: the destination failed or could not be reached; uses up an attempt."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Not now: the account is over its rate; uses up no attempt."""
+
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The credentials were refused: the pipeline pauses, nothing is lost."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The destination will never take this payload."""
+
+    reason: str
+    response: Response | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """An answer nobody understands: repeated once, then dead with the answer kept."""
+
+    reason: str
+    response: Response | None = None
+
+
+Outcome: TypeAlias = Delivered | Retry | Throttled | Refused | Rejected | Unclear
+Conversation: TypeAlias = Generator[Request, Response, Sequence[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What a vendor allows one account."""
+
+    burst_per_s: int
+    steady_per_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a pipeline's mappings gave for one event, before the destination's own form.
+
+    `unique_id` is the de-duplication key where the mapping gives none.
+    """
+
+    metric: str
+    profile: dict[str, object]
+    properties: dict[str, object]
+    unique_id: str
+    time_ms: int
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Why a delivery ended, with what was said and answered (credentials masked)."""
+
+    reason: str
+    request: str = ""
+    response: str = ""
+    payload: bytes = field(default=b"", repr=False)
+
+
+def backoff_s(attempt: int, uniform: Uniform) -> float:
+    """Give a full-jitter wait before the next attempt: up to 1 s after the first, doubling, at most 15 min."""
+    return uniform(0.0, min(CAP_S, BASE_S * 2.0 ** min(attempt - 1, 20)))

@@ -1,0 +1,82 @@
+"""What may go wrong, as types.
+
+EdgeError
+├── ConfigErrors        configuration or a pipeline file is wrong; carries every problem found
+├── RequestRefused      a whole request cannot be taken; carries the HTTP status and code
+├── InvalidEvent        one event of a batch cannot be taken; the others go on
+├── StorageError
+│   ├── StorageFull     no room by our own limits; nothing was stored, try again later
+│   ├── StorageBusy     too much work waits already; nothing was stored, try again soon
+│   ├── StorageFailed   the disk or SQLite failed; the process ends and starts again
+│   └── StorageTaken    another process holds the file's role
+└── TransportFailed     a destination could not be reached or did not answer in full
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class EdgeError(Exception):
+    """The root of everything this package raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a file a person wrote."""
+
+    file: str
+    line: int
+    path: str
+    what: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.path}: {self.what}" if self.path else f"{where}: {self.what}"
+
+
+class ConfigErrors(EdgeError):
+    """Raised when configuration or pipelines were read and found wrong; `problems` holds all of them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class RequestRefused(EdgeError):
+    """Raised when no part of a request can be taken."""
+
+    def __init__(self, status: int, code: str, message: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.retry_after_s = status, code, message, retry_after_s
+
+
+class InvalidEvent(EdgeError):
+    """Raised when one event breaks a limit or a shape; `code` is one of a closed set and is counted."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+class StorageError(EdgeError):
+    """What the spool and the ledger raise; none of these leaves anything half stored."""
+
+
+class StorageFull(StorageError):
+    """Raised when a configured size, the free-space watermark or the disk itself leaves no room."""
+
+
+class StorageBusy(StorageError):
+    """Raised when more work waits for the disk than the bound allows."""
+
+
+class StorageFailed(StorageError):
+    """Raised after an I/O error: the connection is not to be trusted again, the process ends."""
+
+
+class StorageTaken(StorageError):
+    """Raised when another living process holds the lock; the message names it."""
+
+
+class TransportFailed(EdgeError):
+    """Raised when a request got no complete answer: refused, reset, cut or timed out."""

@@ -1,0 +1,114 @@
+"""JSON trees from strangers: bounded, cleaned, and cheap where they are harmless.
+
+The common event is proved harmless by a few searches in the bytes it is re-serialised to;
+only the rest is walked. orjson itself refuses NaN, lone surrogates, a BOM and bad UTF-8.
+"""
+
+import math
+import re
+from decimal import Decimal
+from typing import TypeAlias
+
+import orjson
+
+from edge.errors import InvalidEvent
+
+JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
+
+MAX_DEPTH = 10
+MAX_KEYS_OBJECT = 300
+MAX_KEYS_EVENT = 5_000
+MAX_BYTES = 65_536
+MAX_SAFE_INTEGER = 2**53 - 1
+POISON_KEYS = frozenset({"__proto__", "constructor", "prototype"})
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_NUMERIC_TEXT = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
+_SUSPECT = (b"\\", b"\x7f", b"\xc2", b"__proto__", b'"constructor"', b'"prototype"')
+
+
+def clean(tree: dict[str, JSON]) -> tuple[dict[str, JSON], bytes]:
+    """Give a tree within the limits and its own bytes.
+
+    Args:
+        tree: parsed by orjson; never modified.
+    Returns:
+        (tree, bytes): the same tree where nothing had to change, else a cleaned copy: control characters
+        stripped, keys that poison JavaScript objects dropped, integers beyond ±2^53 as text.
+    Raises:
+        InvalidEvent: `too_large`, `too_deep` or `too_many_keys`.
+    """
+    try:
+        encoded = orjson.dumps(tree, option=orjson.OPT_STRICT_INTEGER)
+    except (orjson.JSONEncodeError, RecursionError):
+        return _cleaned(tree)
+    if len(encoded) > MAX_BYTES:
+        raise InvalidEvent("too_large", f"an event may have {MAX_BYTES} bytes, this one has {len(encoded)}")
+    containers = encoded.count(b"{") + encoded.count(b"[")
+    if containers <= MAX_DEPTH and encoded.count(b'":') <= MAX_KEYS_OBJECT and not _is_suspect(encoded):
+        return tree, encoded
+    return _cleaned(tree)
+
+
+def _is_suspect(encoded: bytes) -> bool:
+    return any(mark in encoded for mark in _SUSPECT)
+
+
+def _cleaned(tree: dict[str, JSON]) -> tuple[dict[str, JSON], bytes]:
+    walker = _Walker()
+    copy = walker.tree(tree, 1)
+    assert isinstance(copy, dict)
+    encoded = orjson.dumps(copy)
+    if len(encoded) > MAX_BYTES:
+        raise InvalidEvent("too_large", f"an event may have {MAX_BYTES} bytes, this one has {len(encoded)}")
+    return copy, encoded
+
+
+class _Walker:
+    """One walk over one tree, counting its keys."""
+
+    def __init__(self) -> None:
+        self._keys = 0
+
+    def tree(self, value: JSON, depth: int) -> JSON:
+        if isinstance(value, str):
+            return strip_controls(value)
+        if isinstance(value, bool) or value is None or isinstance(value, float):
+            return value
+        if isinstance(value, int):
+            return value if abs(value) <= MAX_SAFE_INTEGER else str(value)
+        if depth > MAX_DEPTH:
+            raise InvalidEvent("too_deep", f"an event may be {MAX_DEPTH} levels deep")
+        if isinstance(value, list):
+            return [self.tree(item, depth + 1) for item in value]
+        return self._object(value, depth)
+
+    def _object(self, value: dict[str, JSON], depth: int) -> dict[str, JSON]:
+        self._keys += len(value)
+        if len(value) > MAX_KEYS_OBJECT:
+            raise InvalidEvent("too_many_keys", f"an object may have {MAX_KEYS_OBJECT} keys, this one has {len(value)}")
+        if self._keys > MAX_KEYS_EVENT:
+            raise InvalidEvent("too_many_keys", f"an event may have {MAX_KEYS_EVENT} keys")
+        named = ((strip_controls(key), item) for key, item in value.items())
+        return {key: self.tree(item, depth + 1) for key, item in named if key not in POISON_KEYS}
+
+
+def strip_controls(text: str) -> str:
+    """Take out control characters (C0 but tab and line ends, DEL, C1): they break terminals, SQL and mails."""
+    return _CONTROL.sub("", text)
+
+
+def number_of(value: object) -> int | float | None:
+    """Give a number, or the number that a text such as "42.50" spells, else None; 12,50 and 1e3 are not certain."""
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if isinstance(value, int | float):
+        return value
+    if not isinstance(value, str) or not _NUMERIC_TEXT.fullmatch(value.strip()):
+        return None
+    return plain_number(Decimal(value.strip()))
+
+
+def plain_number(number: Decimal) -> int | float:
+    """Give a whole number as an int, any other as a float."""
+    return int(number) if number == number.to_integral_value() else float(number)

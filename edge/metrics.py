@@ -1,0 +1,62 @@
+"""The figures that each process shows; one class a worker, every label from a closed set of our own words."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class CollectorMetrics:
+    """What the collector counts: received = refused + accepted.
+
+    Labels never come from a request: `endpoint` is events, script or other; `status` one of the answers we give;
+    `source` a configured name; `code` one of `edge.wire.EVENT_CODES`. Children are kept, for `labels()` is dear.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter("edge_requests", "Requests answered.", ["endpoint", "status"], registry=registry)
+        self._accepted = Counter("edge_events_accepted", "Events stored.", ["source"], registry=registry)
+        self._rejected = Counter("edge_events_rejected", "Events refused alone.", ["code"], registry=registry)
+        self._bytes = Counter("edge_request_bytes", "Body bytes received, before decompression.", registry=registry)
+        self._children: dict[tuple[str, ...], Counter] = {}
+
+    def request(self, endpoint: str, status: int) -> None:
+        """Count one answer."""
+        self._child(self._requests, "request", endpoint, str(status)).inc()
+
+    def accepted(self, source: str, events: int) -> None:
+        """Count events after their commit."""
+        self._child(self._accepted, "accepted", source).inc(events)
+
+    def rejected(self, code: str) -> None:
+        """Count one event of a batch that was refused."""
+        self._child(self._rejected, "rejected", code).inc()
+
+    def body(self, size_bytes: int) -> None:
+        """Count the bytes of one body as they came."""
+        self._bytes.inc(size_bytes)
+
+    def _child(self, family: Counter, kind: str, *labels: str) -> Counter:
+        child = self._children.get((kind, *labels))
+        if child is None:
+            child = self._children[(kind, *labels)] = family.labels(*labels)
+        return child
+
+
+class DrainerMetrics:
+    """What resolver and drainer count. `pipeline` is a configured name, `fate` and `outcome` are closed sets."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, registry=registry)
+
+        self.resolved = counter("edge_events_resolved", "Events read from the spool, by what was decided.", "fate")
+        self.links = counter("edge_visitors_linked", "Visitors that became known.")
+        self.identifiers_dropped = counter("edge_identifiers_dropped", "Identifiers that could not be used.", "kind")
+        self.missing = counter("edge_spool_missing", "Sequence numbers that the spool should have and has not.")
+        self.settled = counter("edge_deliveries_settled", "Events settled, by their fate.", "pipeline", "fate")
+        self.answers = counter("edge_delivery_answers", "Answers of destinations.", "pipeline", "outcome")
+        self.restarts = counter("edge_task_restarts", "Tasks that ended unasked and were started again.", "task")
+        self.paused = gauge("edge_pipeline_paused", "1 while a pipeline's credentials are refused.", "pipeline")
+        self.cursor = gauge("edge_pipeline_cursor", "The last sequence number that a pipeline has passed.", "pipeline")
+        self.resolver_cursor = gauge("edge_resolver_cursor", "The last resolved sequence number.")

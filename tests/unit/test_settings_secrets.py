@@ -1,0 +1,81 @@
+"""Credentials: where they may come from, and that no message shows one."""
+
+import pytest
+
+from edge.errors import ConfigErrors
+from edge.secret import Secret
+from edge.settings import Problems, Reader, looks_like_key
+from edge.yamlfile import load_yaml
+
+KEY = "pk_0123456789abcdef0123456789"
+ENVIRON = {"KEY": KEY, "EMPTY": "", "SPACED": f"{KEY}\n"}
+
+
+def reader_of(text: str) -> Reader:
+    return Reader(load_yaml(text, "f.yaml", ENVIRON), "", Problems("f.yaml"))
+
+
+def said(reader: Reader) -> list[str]:
+    """Give what was found wrong; nothing is an empty list."""
+    try:
+        reader.problems.raise_if_any()
+    except ConfigErrors as errors:
+        return str(errors).split("\n")
+    return []
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (KEY, "this value stands in the file itself; accepted is a reference to an environment variable, ${NAME}"),
+        ("pk_1", "this value stands in the file itself; accepted is a reference to an environment variable, ${NAME}"),
+        (
+            f"${{NONE:-{KEY}}}",
+            "this value stands in the file itself; accepted is a reference to an environment variable, ${NAME}",
+        ),
+        ("${EMPTY}", "this value is empty; accepted is a reference to an environment variable, ${NAME}, that is set"),
+        ("${NONE:-}", "this value is empty; accepted is a reference to an environment variable, ${NAME}, that is set"),
+        ("''", "this value is empty; accepted is a reference to an environment variable, ${NAME}, that is set"),
+        ("", "an empty value is not accepted; accepted is a reference to an environment variable, ${NAME}"),
+        (
+            "${SPACED}",
+            "this value has a space or line end around it or a control character in it; accepted is the bare key",
+        ),
+    ],
+)
+def test_bad_secret_is_refused_without_showing_it(value: str, what: str) -> None:
+    reader = reader_of(f"k: {value}")
+    reader.secret("k")
+    assert said(reader) == [f"f.yaml:1: k: {what}"]
+
+
+def test_literal_secret_is_taken_where_it_is_allowed() -> None:
+    reader = reader_of(f"k: {KEY}\nnumber: 0123\nnone: null")
+    assert reader.secret("k", allow_literal=True) == Secret(KEY)
+    assert (reader.secret("number"), reader.optional_secret("none")) == (Secret("0123"), None)
+    assert said(reader) == []
+
+
+def test_optional_secret_that_is_there_but_empty_is_refused() -> None:
+    reader = reader_of("k: ${EMPTY}")
+    reader.optional_secret("k")
+    assert len(reader.problems) == 1
+
+
+@pytest.mark.parametrize("text", [KEY, "sk_live", "x" * 20, "whsec_x", "shpat_1"])
+def test_credentials_are_recognised(text: str) -> None:
+    assert looks_like_key(text)
+
+
+@pytest.mark.parametrize("text", ["x" * 19, "a text of more than twenty characters", "park_avenue", ""])
+def test_ordinary_texts_are_not_taken_for_credentials(text: str) -> None:
+    assert not looks_like_key(text)
+
+
+@pytest.mark.parametrize("value", [KEY, "${KEY}", "[" + KEY + "]", "{x: " + KEY + "}"])
+def test_no_message_shows_a_credential_put_in_the_wrong_place(value: str) -> None:
+    reader = reader_of(f"k: {value}")
+    reader.boolean("k"), reader.choice("k", ("a",)), reader.integer("k"), reader.duration_s("k"), reader.section("k")
+    reader.texts("k"), reader.secret("k"), reader.sections("k")
+    assert len(said(reader)) >= 5
+    assert KEY not in "\n".join(said(reader)) and KEY[3:] not in "\n".join(said(reader))
