@@ -1,0 +1,160 @@
+"""One segment file: its name, its tables, its checksums.
+
+A segment is named by the first sequence number it may hold, so a name is never used twice.
+It is sealed when its footer row is there; nothing is ever written to it afterwards.
+"""
+
+import errno
+import os
+import re
+import sqlite3
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiosqlite
+
+SCHEMA = """
+CREATE TABLE event (
+    seq      INTEGER PRIMARY KEY,
+    checksum INTEGER NOT NULL,
+    body     BLOB NOT NULL
+) STRICT;
+CREATE TABLE footer (
+    first        INTEGER NOT NULL,
+    last         INTEGER NOT NULL,
+    events       INTEGER NOT NULL,
+    checksum     INTEGER NOT NULL,
+    sealed_at_ms INTEGER NOT NULL
+) STRICT;
+"""
+
+# Every commit reaches the disk before anyone is told; larger pages cost less CPU in bulk.
+PRAGMAS = (
+    "PRAGMA page_size = 8192",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA wal_autocheckpoint = 1000",
+    "PRAGMA cache_size = -16000",
+    "PRAGMA temp_store = MEMORY",
+)
+
+APPEND = "INSERT INTO event (seq, checksum, body) VALUES (?, ?, ?)"
+LAST_SEQ = "SELECT max(seq) FROM event"
+READ_AFTER = "SELECT seq, checksum, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
+HAS_FOOTER = "SELECT count(*) FROM footer"
+SEAL = """
+INSERT INTO footer (first, last, events, checksum, sealed_at_ms)
+SELECT coalesce(min(seq), 0), coalesce(max(seq), 0), count(*), coalesce(sum(checksum), 0), ? FROM event
+"""
+SEALED_AT = "SELECT max(sealed_at_ms) FROM footer"
+CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
+
+_NAME = re.compile(r"(\d{16})\.segment")
+_SIDECARS = ("-wal", "-shm")
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolSettings:
+    """Where the spool lives and how large it may grow."""
+
+    directory: Path
+    max_bytes: int = 20_000_000_000
+    free_bytes: int = 1_000_000_000
+    segment_bytes: int = 64_000_000
+    segment_age_s: float = 3_600.0
+    max_waiting_events: int = 5_000
+    max_waiting_bytes: int = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment file on disk; `first` is the lowest sequence number it may hold."""
+
+    first: int
+    path: Path
+
+
+def checksum(seq: int, body: bytes) -> int:
+    """Give the CRC-32 of a row, bound to its place by starting from its number."""
+    return zlib.crc32(body, seq & 0xFFFFFFFF)
+
+
+def segment_at(directory: Path, first: int) -> Segment:
+    """Name the segment that begins at a sequence number."""
+    return Segment(first, directory / f"{first:016d}.segment")
+
+
+def list_segments(directory: Path) -> list[Segment]:
+    """Give the segments of a directory, oldest first."""
+    paths = directory.iterdir() if directory.is_dir() else ()
+    matches = (_NAME.fullmatch(path.name) for path in paths)
+    return sorted((Segment(int(m[1]), directory / m[0]) for m in matches if m), key=lambda segment: segment.first)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove -wal and -shm files whose segment is gone; beside a living segment they are data."""
+    for path in list(directory.iterdir()):
+        for suffix in _SIDECARS:
+            owner = path.name.removesuffix(suffix)
+            if owner != path.name and _NAME.fullmatch(owner) and not (directory / owner).exists():
+                path.unlink(missing_ok=True)
+
+
+def unlink(segment: Segment) -> None:
+    """Remove a sealed segment for good: the file first, what stands beside it after."""
+    segment.path.unlink(missing_ok=True)
+    for suffix in _SIDECARS:
+        segment.path.with_name(segment.path.name + suffix).unlink(missing_ok=True)
+    sync_directory(segment.path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make created and removed names durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+async def open_for_writing(segment: Segment) -> aiosqlite.Connection:
+    """Open or create a segment; its one writing connection also checkpoints it."""
+    is_new = not segment.path.exists()
+    db = await aiosqlite.connect(segment.path, isolation_level="IMMEDIATE")
+    try:
+        for pragma in PRAGMAS:
+            await db.execute_fetchall(pragma)
+        if is_new:
+            await db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
+            segment.path.chmod(0o600)
+            sync_directory(segment.path.parent)
+        await _heal_half_made(db)
+    except BaseException:
+        await db.close()
+        raise
+    return db
+
+
+async def _heal_half_made(db: aiosqlite.Connection) -> None:
+    """Give tables to a file that a death left between its creation and its schema."""
+    tables = list(await db.execute_fetchall("SELECT count(*) FROM sqlite_schema"))
+    if tables[0][0] == 0:
+        await db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
+
+
+async def open_for_reading(segment: Segment) -> aiosqlite.Connection:
+    """Open a segment read-only; never checkpoints, never writes."""
+    return await aiosqlite.connect(f"file:{segment.path}?mode=ro", uri=True, isolation_level=None)
+
+
+async def scalar(db: aiosqlite.Connection, sql: str) -> int | None:
+    """Give the one value of a one-row query."""
+    rows = list(await db.execute_fetchall(sql))
+    value: int | None = rows[0][0]
+    return value
+
+
+def is_full(error: sqlite3.Error | OSError) -> bool:
+    """Tell a full disk, after which the same connection may go on, from a failed one."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) == errno.ENOSPC

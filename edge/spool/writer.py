@@ -1,0 +1,251 @@
+"""The one writer: group commit without a timer, rotation, sealing, recovery."""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aiosqlite
+import structlog
+
+from edge.clock import Clock
+from edge.errors import StorageBusy, StorageError, StorageFailed, StorageFull
+from edge.spool import segment as files
+from edge.spool.mark import read_mark, write_mark
+from edge.spool.room import Room
+from edge.spool.segment import Segment, SpoolSettings, checksum
+
+log = structlog.get_logger(__name__)
+
+ROTATION_CHECK_S = 60.0
+SEAL_RETRY_S = 1.0
+SEAL_TRIES = 5
+
+
+@dataclass(slots=True)
+class _Waiter:
+    envelopes: Sequence[bytes]
+    committed: asyncio.Future[int]
+
+
+class SpoolWriter:
+    """Appends envelopes; an `append` that returned is on disk.
+
+    The first waiter starts a commit; all who come while it runs form the next group. One connection
+    writes and checkpoints a segment, and one process holds the spool (its lock is the caller's).
+    """
+
+    def __init__(self, settings: SpoolSettings, clock: Clock) -> None:
+        self._settings, self._clock = settings, clock
+        self._room = Room(settings, clock.monotonic_s)
+        self._waiting: list[_Waiter] = []
+        self._waiting_events = self._waiting_bytes = 0
+        self._wake = asyncio.Event()
+        self._is_closing = False
+        self._failure: StorageFailed | None = None
+        self._flusher: asyncio.Task[None] | None = None
+        self._sealing: set[asyncio.Task[None]] = set()
+        self._next_seq = 1
+        self._segment: Segment
+        self._db: aiosqlite.Connection
+        self._segment_bytes = 0
+        self._segment_opened_s = 0.0
+
+    @property
+    def last_seq(self) -> int:
+        """The highest committed sequence number; 0 before the first."""
+        return self._next_seq - 1
+
+    async def open(self, *, floor_seq: int = 0) -> None:
+        """Recover what a death left and get ready to append.
+
+        Args:
+            floor_seq: a sequence number known elsewhere (the ledger's cursor) that must not be used again.
+        Raises:
+            StorageFailed: the directory or the newest segment cannot be opened for writing.
+        """
+        directory = self._settings.directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            files.remove_leftovers(directory)
+            await self._recover(files.list_segments(directory), max(floor_seq, read_mark(directory)))
+        except (sqlite3.Error, OSError) as error:
+            raise StorageFailed(f"the spool in {directory} cannot be opened: {error}") from error
+        self._flusher = asyncio.create_task(self._flush_groups(), name="spool flusher")
+
+    async def append(self, envelopes: Sequence[bytes]) -> int:
+        """Store envelopes together, in order.
+
+        Returns:
+            The first one's sequence number; the others follow without a hole.
+        Raises:
+            StorageBusy, StorageFull, StorageFailed: nothing of it was stored.
+        """
+        size = sum(map(len, envelopes))
+        self._refuse_when_over(len(envelopes), size)
+        waiter = _Waiter(envelopes, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
+        self._waiting_events += len(envelopes)
+        self._waiting_bytes += size
+        self._wake.set()
+        return await waiter.committed
+
+    async def close(self) -> None:
+        """Finish what waits, checkpoint and mark; a death instead of this loses nothing."""
+        self._is_closing = True
+        self._wake.set()
+        if self._flusher is not None:
+            await self._flusher
+            await asyncio.gather(*self._sealing)
+            if self._failure is None:
+                await self._db.execute_fetchall(files.CHECKPOINT)
+                await self._db.close()
+                write_mark(self._settings.directory, self.last_seq)
+
+    def _refuse_when_over(self, events: int, size: int) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._is_closing:
+            raise StorageBusy("the service is stopping")
+        too_many = self._waiting_events + events > self._settings.max_waiting_events
+        if self._waiting and (too_many or self._waiting_bytes + size > self._settings.max_waiting_bytes):
+            raise StorageBusy("too many events wait for the disk")
+
+    async def _flush_groups(self) -> None:
+        while not (self._is_closing and not self._waiting):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), ROTATION_CHECK_S)
+            self._wake.clear()
+            group, self._waiting = self._waiting, []
+            self._waiting_events = self._waiting_bytes = 0
+            try:
+                if group:
+                    await self._commit(group)
+                await self._rotate_when_due()
+            except StorageError as error:
+                self._refuse(group, error)
+            if self._failure is not None:
+                self._refuse(self._waiting, self._failure)
+                return
+
+    async def _commit(self, group: Sequence[_Waiter]) -> None:
+        """Write one group and answer each of its waiters once the disk has it."""
+        self._check_room()
+        seq, rows = self._next_seq, []
+        for waiter in group:
+            for body in waiter.envelopes:
+                rows.append((seq, checksum(seq, body), body))
+                seq += 1
+        await self._write(rows)
+        first = self._next_seq
+        self._next_seq = seq
+        self._segment_bytes += sum(len(row[2]) + 16 for row in rows)
+        for waiter in group:
+            if not waiter.committed.done():
+                waiter.committed.set_result(first)
+            first += len(waiter.envelopes)
+
+    def _check_room(self) -> None:
+        try:
+            self._room.check()
+        except OSError as error:
+            raise self._fail(error) from error
+
+    async def _write(self, rows: Sequence[tuple[int, int, bytes]]) -> None:
+        try:
+            await self._db.executemany(files.APPEND, rows)
+            await self._db.commit()
+        except sqlite3.Error as error:
+            if not files.is_full(error):
+                raise self._fail(error) from error
+            await self._roll_back()
+            raise StorageFull("the disk is full") from error
+
+    async def _roll_back(self) -> None:
+        try:
+            await self._db.rollback()
+        except sqlite3.Error as error:
+            raise self._fail(error) from error
+
+    def _fail(self, error: Exception) -> StorageFailed:
+        """After an I/O error nothing this connection says is to be trusted: nobody writes through it again."""
+        log.error("spool failed", error=str(error), segment=self._segment.path.name)
+        self._failure = StorageFailed(f"the spool cannot be written: {error}")
+        return self._failure
+
+    def _refuse(self, group: Sequence[_Waiter], error: StorageError) -> None:
+        for waiter in group:
+            if not waiter.committed.done():
+                waiter.committed.set_exception(error)
+
+    async def _rotate_when_due(self) -> None:
+        """Open the next segment when this one is large or old; the old one is sealed in the background."""
+        is_empty = self._next_seq == self._segment.first
+        age_s = self._clock.monotonic_s() - self._segment_opened_s
+        is_large = self._segment_bytes >= self._settings.segment_bytes
+        if is_empty or not (is_large or age_s >= self._settings.segment_age_s):
+            return
+        old, db = self._segment, self._db
+        try:
+            await self._start(files.segment_at(self._settings.directory, self._next_seq))
+        except (sqlite3.Error, OSError) as error:
+            if files.is_full(error):
+                return  # the old one goes on; the next group asks for room first
+            raise self._fail(error) from error
+        task = asyncio.create_task(self._seal(old, db), name=f"seal {old.first}")
+        self._sealing.add(task)
+        task.add_done_callback(self._sealing.discard)
+
+    async def _start(self, segment: Segment) -> None:
+        self._db = await files.open_for_writing(segment)
+        self._segment = segment
+        self._segment_bytes = segment.path.stat().st_size
+        self._segment_opened_s = self._clock.monotonic_s()
+
+    async def _seal(self, segment: Segment, db: aiosqlite.Connection) -> None:
+        """Write the footer, empty the WAL, close; what a death or a full disk leaves is sealed at the next start."""
+        try:
+            if not await files.scalar(db, files.HAS_FOOTER):
+                await db.execute(files.SEAL, (self._clock.now_ms(),))
+                await db.commit()
+            for _ in range(SEAL_TRIES):
+                is_busy = await files.scalar(db, files.CHECKPOINT)
+                if not is_busy:
+                    break
+                await asyncio.sleep(SEAL_RETRY_S)  # a reader holds the WAL for the moment
+            write_mark(self._settings.directory, self.last_seq)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("segment not sealed", segment=segment.path.name, error=str(error))
+        finally:
+            await db.close()
+
+    async def _recover(self, segments: Sequence[Segment], floor_seq: int) -> None:
+        """Seal every segment but the newest, then go on after the highest number anyone has seen."""
+        for segment in segments[:-1]:
+            await self._seal_left_open(segment)
+        if not segments:
+            self._next_seq = floor_seq + 1
+            await self._start(files.segment_at(self._settings.directory, self._next_seq))
+            return
+        newest = segments[-1]
+        await self._start(newest)
+        last = await files.scalar(self._db, files.LAST_SEQ) or newest.first - 1
+        is_sealed = await files.scalar(self._db, files.HAS_FOOTER)
+        self._next_seq = max(last, floor_seq) + 1
+        if floor_seq > last:
+            log.error("lost tail", first=last + 1, last=floor_seq, segment=newest.path.name)
+        if is_sealed or floor_seq > last:
+            db = self._db
+            await self._start(files.segment_at(self._settings.directory, self._next_seq))
+            await self._seal(newest, db)
+
+    async def _seal_left_open(self, segment: Segment) -> None:
+        reader = await files.open_for_reading(segment)
+        try:
+            is_sealed = await files.scalar(reader, files.HAS_FOOTER)
+        finally:
+            await reader.close()
+        wal = segment.path.with_name(segment.path.name + "-wal")
+        if not is_sealed or (wal.exists() and wal.stat().st_size):
+            await self._seal(segment, await files.open_for_writing(segment))
