@@ -1,0 +1,51 @@
+"""aiohttp's server with our own words for what its parser refuses: its own page repeats the client's bytes."""
+
+import asyncio
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from edge.collector.answers import refusal, unexpected
+from edge.errors import RequestRefused
+
+log = structlog.get_logger("edge.collector")
+
+
+class Connection(web.RequestHandler):
+    """One connection; only its error answers and its log lines differ from aiohttp's."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP with 400, and what escaped our own handler with 503; both close the connection."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was sent already")
+        if status == 400:
+            answer = refusal(RequestRefused(400, "bad_request", "this is not a well-formed HTTP request"))
+        else:
+            answer = refusal(unexpected())
+        log.debug("request refused by the parser", status=answer.status, error=type(exc).__name__)
+        answer.force_close()
+        return answer
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Log the kind of an error and never its text, which may hold the client's bytes."""
+        log.error("connection failed", error=type(kw.get("exc_info")).__name__)
+
+
+class Server(web.Server):
+    """Makes our connections. A client that leaves does not cut a commit: handlers run to their end."""
+
+    def __init__(self, handler: Any, **options: Any) -> None:
+        super().__init__(handler, handler_cancellation=False)
+        self._options = options
+
+    def __call__(self) -> Connection:
+        return Connection(self, loop=asyncio.get_running_loop(), **self._options)

@@ -1,0 +1,253 @@
+"""The collector: request → envelopes → spool → answer. It knows nothing of pipelines or destinations."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion10, HttpVersion11
+
+from edge.clock import Clock
+from edge.collector.address import Addresses
+from edge.collector.answers import json_answer, no_content, not_stored, refusal, unexpected, wrong_method
+from edge.collector.door import decompressed, read_body
+from edge.collector.origin import Origins
+from edge.collector.protocol import Server
+from edge.collector.settings import MAX_HEADER_BYTES, MAX_HEADERS, CollectorSettings
+from edge.collector.static import Assets, Script
+from edge.collector.visitor import Visitors
+from edge.cookie import CookieSigner
+from edge.errors import RequestRefused, StorageError, StorageFailed
+from edge.event import BROWSER_SOURCE, encode
+from edge.metrics import CollectorMetrics
+from edge.wire import Arrival, Batch, Rejected, consent_event, parse_events, read_batch
+
+log = structlog.get_logger("edge.collector")
+
+_SOCKET_MODE = 0o660  # the proxy belongs to the socket's group
+_BACKLOG = 1_024
+_FOREIGN_METHODS = frozenset({"CONNECT", "TRACE"})
+
+Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.Response]]
+
+
+class EventLog(Protocol):
+    """Where events are kept; the only thing the collector asks of storage."""
+
+    async def append(self, envelopes: Sequence[bytes]) -> int:
+        """Give the first sequence number, after the commit that holds every envelope.
+
+        Raises:
+            StorageFull, StorageBusy, StorageFailed: nothing was stored.
+        """
+        ...
+
+
+class Collector:
+    """One listener with two paths: the script, and the endpoint that takes batches."""
+
+    def __init__(
+        self,
+        settings: CollectorSettings,
+        spool: EventLog,
+        *,
+        cookies: CookieSigner,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        assets: Assets,
+        metrics: CollectorMetrics,
+    ) -> None:
+        self.failed = asyncio.Event()  # storage is not to be trusted again: the process has to end
+        self._settings, self._spool, self._clock, self._metrics = settings, spool, clock, metrics
+        self._visitors = Visitors(cookies, clock, random_bytes, wait_for_consent=settings.wait_for_consent)
+        self._origins = Origins(settings.origins)
+        self._addresses = Addresses(settings.trusted_proxies)
+        self._script = Script(assets)
+        self._routes: dict[str, tuple[str, dict[str, Handler]]] = {
+            settings.script_path: ("script", {hdrs.METH_GET: self._send_script, hdrs.METH_HEAD: self._send_script}),
+            settings.events_path: ("events", {hdrs.METH_POST: self._take, hdrs.METH_OPTIONS: self._preflight}),
+        }
+        self._server: Server | None = None
+        self._listener: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen; a unix socket left behind by a killed process is replaced."""
+        self._server = Server(
+            self._handle,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=self._settings.keep_alive_s,
+            lingering_time=self._settings.linger_s,
+            max_headers=MAX_HEADERS,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+        )
+        loop = asyncio.get_running_loop()
+        listen = self._settings.listen
+        if listen[0] == "tcp":
+            self._listener = await loop.create_server(self._server, listen[1], listen[2], backlog=_BACKLOG)
+        else:
+            self._listener = await loop.create_unix_server(self._server, listen[1], backlog=_BACKLOG)
+            Path(listen[1]).chmod(_SOCKET_MODE)
+
+    @property
+    def port(self) -> int:
+        """The TCP port in use, also when the settings said 0.
+
+        Raises:
+            RuntimeError: the collector does not listen on TCP now.
+        """
+        if self._listener is None or self._settings.listen[0] != "tcp":
+            raise RuntimeError("the collector does not listen on TCP")
+        port: int = self._listener.sockets[0].getsockname()[1]
+        return port
+
+    async def stop(self, limit_s: float) -> None:
+        """Take no new connection, and give requests in flight until the limit to be answered."""
+        if self._listener is None or self._server is None:
+            return
+        self._listener.close()
+        await asyncio.sleep(0)  # what was accepted a moment ago begins to be handled, and so is waited for
+        self._server.pre_shutdown()
+        await self._server.shutdown(limit_s)
+        self._listener = self._server = None
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        endpoint, handler = self._route(request)
+        try:
+            answer = await handler(request)
+        except Exception as error:
+            answer = self._failure(error)
+        self._metrics.request(endpoint, answer.status)
+        return answer
+
+    def _route(self, request: web.BaseRequest) -> tuple[str, Handler]:
+        """Find a handler by the raw path; a query that a proxy added is ignored."""
+        path = request.raw_path
+        known = self._routes.get(path) or self._routes.get(path.partition("?")[0])
+        if request.version != HttpVersion11 and _is_smuggling(request):
+            return "other", _refuse_version
+        if known is None:
+            return "other", _refuse_path
+        endpoint, handlers = known
+        return endpoint, handlers.get(request.method) or _refuser(", ".join(handlers))
+
+    async def _send_script(self, request: web.BaseRequest) -> web.Response:
+        headers = request.headers
+        return self._script.answer(headers.get(hdrs.ACCEPT_ENCODING), headers.get(hdrs.IF_NONE_MATCH))
+
+    async def _preflight(self, request: web.BaseRequest) -> web.Response:
+        granted = self._origins.preflight(request.headers)
+        answer = no_content()
+        answer.headers.update(granted)
+        return answer
+
+    async def _take(self, request: web.BaseRequest) -> web.Response:
+        """Take a batch; whatever becomes of it, a page of ours can read the answer."""
+        granted = self._origins.judge(request.headers)
+        try:
+            answer = await self._store(request)
+        except Exception as error:
+            answer = self._failure(error)
+        answer.headers.update(granted)
+        return answer
+
+    async def _store(self, request: web.BaseRequest) -> web.Response:
+        headers = request.headers
+        sent = await read_body(request, self._settings)
+        self._metrics.body(len(sent))
+        batch = read_batch(decompressed(sent, headers.get(hdrs.CONTENT_ENCODING), self._settings.body_bytes))
+        has_gpc = headers.get("Sec-GPC") == "1"
+        visitor = self._visitors.identify(headers.get(hdrs.COOKIE), batch, has_gpc=has_gpc)
+        arrival = Arrival(
+            received_at_ms=self._clock.now_ms(),
+            source=BROWSER_SOURCE,
+            browser=visitor.browser,
+            ip=self._addresses.find(self._peer(request), headers.getall(hdrs.X_FORWARDED_FOR, ())),
+            user_agent=headers.get(hdrs.USER_AGENT),
+            has_gpc=has_gpc,
+        )
+        answer, is_stored = await self._append(batch, arrival)
+        if is_stored and visitor.set_cookie is not None:
+            answer.headers[hdrs.SET_COOKIE] = visitor.set_cookie
+        return answer
+
+    async def _append(self, batch: Batch, arrival: Arrival) -> tuple[web.Response, bool]:
+        """Commit what is good, and say what was not; a consent answer is kept even when nothing else is good."""
+        events, rejected = parse_events(batch, arrival)
+        for one in rejected:
+            self._metrics.rejected(one.code)
+        kept = events
+        if not events and batch.consent is not None:
+            kept = [consent_event(batch, arrival)]
+        if kept:
+            await self._spool.append([encode(event) for event in kept])
+            self._metrics.accepted(arrival.source, len(kept))
+        if not rejected:
+            return no_content(), True
+        return _partly(len(events), rejected), bool(kept)
+
+    def _peer(self, request: web.BaseRequest) -> str | None:
+        """Give the connection's other end: None on a unix socket, "" (nobody to trust) when the client has left."""
+        if self._settings.listen[0] == "unix":
+            return None
+        name = request.transport.get_extra_info("peername") if request.transport is not None else None
+        return str(name[0]) if name else ""
+
+    def _failure(self, error: Exception) -> web.Response:
+        """Turn what was raised into an answer; what nobody foresaw is logged by its place, never by its text."""
+        if isinstance(error, RequestRefused):
+            return refusal(error)
+        if isinstance(error, StorageError):
+            if isinstance(error, StorageFailed):
+                self.failed.set()
+            return refusal(not_stored(error))
+        log.error("request failed", error=type(error).__name__, place=_place(error))
+        return refusal(unexpected())
+
+
+def _partly(accepted: int, rejected: Sequence[Rejected]) -> web.Response:
+    listed = [{"index": one.index, "code": one.code, "message": one.message} for one in rejected]
+    if accepted:
+        return json_answer(200, {"accepted": accepted, "rejected": listed})
+    error = {"code": "no_valid_event", "message": "no event of this batch can be taken"}
+    return json_answer(400, {"error": error, "accepted": 0, "rejected": listed})
+
+
+def _is_smuggling(request: web.BaseRequest) -> bool:
+    """Find what a proxy and this server may read differently: foreign versions, coded transfer in HTTP/1.0."""
+    return request.version != HttpVersion10 or hdrs.TRANSFER_ENCODING in request.headers
+
+
+async def _refuse_version(request: web.BaseRequest) -> web.Response:
+    if request.version == HttpVersion10:
+        why = RequestRefused(400, "bad_request", "HTTP/1.0 has no transfer coding")
+    else:
+        why = RequestRefused(505, "wrong_version", "this server speaks HTTP/1.1")
+    answer = refusal(why)
+    answer.force_close()
+    return answer
+
+
+async def _refuse_path(request: web.BaseRequest) -> web.Response:
+    if request.method in _FOREIGN_METHODS:
+        return wrong_method("GET, HEAD, POST, OPTIONS")
+    if not request.raw_path.startswith("/"):
+        raise RequestRefused(400, "bad_request", "a request line holds a path, not a whole address")
+    raise RequestRefused(404, "not_found", "there is nothing at this path")
+
+
+def _refuser(allow: str) -> Handler:
+    async def refuse(request: web.BaseRequest) -> web.Response:
+        return wrong_method(allow)
+
+    return refuse
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""

@@ -1,0 +1,44 @@
+"""What the collector is told once, at its start."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal, TypeAlias
+
+Listen: TypeAlias = tuple[Literal["tcp"], str, int] | tuple[Literal["unix"], str]
+Network: TypeAlias = IPv4Network | IPv6Network
+
+BODY_BYTES = 262_144
+BODY_DEADLINE_S = 10.0
+KEEP_ALIVE_S = 15.0
+LINGER_S = 2.0  # how long the rest of a refused body is read, so that the answer arrives
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 8_190
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorSettings:
+    """Where the collector listens, which paths are its own, and whom it trusts.
+
+    `origins` are exact, as a browser writes them ("https://shop.example", no slash at the end).
+    `trusted_proxies` may name the client's address; a unix socket's peer always may.
+    """
+
+    listen: Listen
+    origins: tuple[str, ...]
+    prefix: str = "/t"
+    script: str = "datafly.js"
+    endpoint: str = "e"
+    trusted_proxies: tuple[Network, ...] = ()
+    wait_for_consent: bool = False
+    body_bytes: int = BODY_BYTES
+    body_deadline_s: float = BODY_DEADLINE_S
+    keep_alive_s: float = KEEP_ALIVE_S
+    linger_s: float = LINGER_S
+
+    @property
+    def script_path(self) -> str:
+        return f"{self.prefix}/{self.script}"
+
+    @property
+    def events_path(self) -> str:
+        return f"{self.prefix}/{self.endpoint}"

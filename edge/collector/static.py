@@ -1,0 +1,84 @@
+"""The shop's script, ready to send: three codings, each with its own ETag, made once."""
+
+import gzip
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from aiohttp import web
+
+from edge.collector.answers import HEADERS
+
+MAX_AGE_S = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """The script as it was built; what is not given precompressed is made (gzip) or done without (brotli)."""
+
+    script: bytes
+    script_br: bytes | None = None
+    script_gzip: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    coding: str
+    body: bytes
+    headers: dict[str, str]
+
+
+class Script:
+    """Answers requests for the script; never with a cookie, as shared caches keep it."""
+
+    def __init__(self, assets: Assets) -> None:
+        zipped = assets.script_gzip or gzip.compress(assets.script, 9, mtime=0)
+        self._plain = _variant("", assets.script)
+        self._coded = [_variant("gzip", zipped)]  # in the order of preference
+        if assets.script_br:
+            self._coded.insert(0, _variant("br", assets.script_br))
+
+    def answer(self, accept_encoding: str | None, if_none_match: str | None) -> web.Response:
+        """Give the best coding the client takes, or 304 when it has exactly that one."""
+        variant = self._chosen(accept_encoding)
+        if if_none_match and _is_known(variant.headers["ETag"], if_none_match):
+            return web.Response(status=304, headers=variant.headers)
+        answer = web.Response(body=variant.body, headers=variant.headers)
+        answer.headers["Content-Type"] = "text/javascript; charset=utf-8"
+        if variant.coding:
+            answer.headers["Content-Encoding"] = variant.coding
+        return answer
+
+    def _chosen(self, accept_encoding: str | None) -> _Variant:
+        if accept_encoding:
+            taken = _codings(accept_encoding)
+            for variant in self._coded:
+                if variant.coding in taken:
+                    return variant
+        return self._plain
+
+
+def _variant(coding: str, body: bytes) -> _Variant:
+    # A digest of the coded bytes: every coding has an ETag of its own, as caches demand.
+    headers = {
+        **HEADERS,
+        "ETag": f'"{blake2b(body, digest_size=12).hexdigest()}"',
+        "Cache-Control": f"public, max-age={MAX_AGE_S}",
+        "Vary": "Accept-Encoding",
+    }
+    return _Variant(coding, body, headers)
+
+
+def _codings(accept_encoding: str) -> set[str]:
+    """Give the codings a client takes; q=0 means it does not."""
+    taken = set()
+    for part in accept_encoding.lower().split(","):
+        coding, _, quality = part.partition(";")
+        if quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000"):
+            taken.add(coding.strip())
+    return taken
+
+
+def _is_known(etag: str, if_none_match: str) -> bool:
+    """Compare weakly: a proxy that compresses marks our ETag with W/."""
+    known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return etag in known or "*" in known
