@@ -1,0 +1,69 @@
+"""Giving space back: segments that every pipeline has passed are unlinked, old held events expire."""
+
+from itertools import pairwise
+
+import structlog
+
+from edge.clock import Clock
+from edge.ledger import DeliveryLedger, TrimLedger
+from edge.pipeline import Pipeline
+from edge.spool import SpoolReader, SpoolSettings
+from edge.spool.room import directory_bytes
+from edge.spool.segment import Segment, list_segments, unlink
+
+log = structlog.get_logger(__name__)
+
+EXPIRE_PAGE = 500
+# Above this share of spool.max_bytes what nobody needs any more goes before keep_for is over,
+# and above the second the oldest held events go too: nothing else that was accepted is ever dropped.
+EARLY_SHARE = 0.8
+CRITICAL_SHARE = 0.95
+MIN_JOURNAL_MS = 8 * 86_400_000
+
+
+class Housekeeping:
+    """Run every few seconds; each run is bounded and may die anywhere."""
+
+    def __init__(
+        self, spool: SpoolSettings, *, reader: SpoolReader, ledger: TrimLedger, clock: Clock, keep_for_s: float
+    ) -> None:
+        self._spool, self._reader, self._ledger, self._clock = spool, reader, ledger, clock
+        self._keep_for_ms = round(keep_for_s * 1_000)
+
+    async def expire_held(self, pipeline: Pipeline, ledger: DeliveryLedger) -> int:
+        """End what was held longer than the pipeline's `hold_for`; near the disk's cap the oldest first."""
+        now_ms = self._clock.now_ms()
+        hold_ms = min(round(pipeline.hold_for_s * 1_000), self._keep_for_ms)
+        expired = await ledger.expire_held(now_ms - hold_ms, EXPIRE_PAGE, now_ms)
+        if self._used_share() > CRITICAL_SHARE:
+            early = await ledger.expire_held(now_ms, EXPIRE_PAGE, now_ms)
+            log.warning("held events expired early: the spool nears its cap", pipeline=pipeline.name, events=early)
+            expired += early
+        return expired
+
+    async def unlink_passed(self) -> int:
+        """Unlink sealed segments that nothing needs any more; give how many. Comes after the ledger's commit."""
+        needed_from = await self._ledger.needed_from()
+        segments = list_segments(self._spool.directory)
+        removed = 0
+        for segment, following in pairwise(segments):
+            if following.first > needed_from or not await self._is_over(segment):
+                break
+            await self._reader.forget(segment)
+            unlink(segment)
+            removed += 1
+        if removed:
+            kept_from = segments[removed].first
+            oldest_ms = self._clock.now_ms() - max(self._keep_for_ms, MIN_JOURNAL_MS)
+            await self._ledger.trim(min(kept_from, needed_from), oldest_ms)
+            log.info("segments unlinked", segments=removed)
+        return removed
+
+    async def _is_over(self, segment: Segment) -> bool:
+        sealed_ms = await self._reader.sealed_at_ms(segment)
+        if sealed_ms is None:
+            return False
+        return self._clock.now_ms() - sealed_ms >= self._keep_for_ms or self._used_share() > EARLY_SHARE
+
+    def _used_share(self) -> float:
+        return directory_bytes(self._spool.directory) / self._spool.max_bytes

@@ -1,0 +1,218 @@
+"""Sending jobs: visitors side by side, one visitor's events in order, each answer turned into a settlement."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+import orjson
+
+from edge.budget import Budget
+from edge.clock import Clock
+from edge.delivery import (
+    Conversation,
+    DeadLetter,
+    Delivered,
+    Fate,
+    Outcome,
+    Payload,
+    Refused,
+    Rejected,
+    Request,
+    Response,
+    Retry,
+    Throttled,
+    Unclear,
+    Uniform,
+    backoff_s,
+)
+from edge.drainer.health import Health
+from edge.errors import TransportFailed
+from edge.ledger.records import Settlement
+from edge.metrics import DrainerMetrics
+from edge.pipeline import Pipeline
+from edge.transport import Transport
+
+SECRET_HEADERS = frozenset({"authorization", "access-token", "x-api-key"})
+MAX_KEPT_CHARS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One event on its way to one destination; `attempts` were made before."""
+
+    seq: int
+    visitor: int
+    payload: Payload
+    since_ms: int
+    attempts: int = 0
+    event_id: str = ""
+    event_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An outcome with what was said and heard last."""
+
+    outcome: Outcome
+    request: Request | None = None
+    response: Response | None = None
+
+
+class Sender:
+    """Sends for one pipeline within its account's budget."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        transport: Transport,
+        budget: Budget,
+        health: Health,
+        clock: Clock,
+        uniform: Uniform,
+        pause: Callable[[float], Awaitable[None]],
+        metrics: DrainerMetrics,
+        concurrency: int,
+    ) -> None:
+        self._pipeline, self._transport, self._budget, self._health = pipeline, transport, budget, health
+        self._clock, self._uniform, self._pause, self._metrics = clock, uniform, pause, metrics
+        self._turns = asyncio.Semaphore(concurrency)
+        self.is_stopping = False
+
+    async def send(self, jobs: Sequence[Job]) -> list[Settlement]:
+        """Send jobs and give a settlement for each; those that had to stay behind wait without an attempt."""
+        by_visitor: dict[int, list[Job]] = {}
+        for job in jobs:
+            by_visitor.setdefault(job.visitor, []).append(job)
+        groups = await asyncio.gather(*(self._send_in_order(group) for group in by_visitor.values()))
+        return [settlement for group in groups for settlement in group]
+
+    async def _send_in_order(self, jobs: Sequence[Job]) -> list[Settlement]:
+        settlements: list[Settlement] = []
+        async with self._turns:
+            for index, job in enumerate(jobs):
+                if not await self._may_send():
+                    return settlements + [self._stay_behind(later) for later in jobs[index:]]
+                settlement = self._settlement(job, await self._ask(job))
+                settlements.append(settlement)
+                if settlement.fate is Fate.WAITING:
+                    return settlements + [self._stay_behind(later) for later in jobs[index + 1 :]]
+        return settlements
+
+    async def _may_send(self) -> bool:
+        """Wait for the budget's turn; False when the pipeline closed meanwhile or the vendor asks for a long rest."""
+        now_s = self._clock.monotonic_s()
+        if self.is_stopping or not self._health.allowance(now_s) or self._budget.pause_s(now_s) > 0:
+            return False
+        wait_s = self._budget.take(now_s)
+        if wait_s > 0:
+            await self._pause(wait_s)
+        now_s = self._clock.monotonic_s()
+        return not self.is_stopping and self._budget.pause_s(now_s) == 0 and self._health.allowance(now_s) > 0
+
+    async def _ask(self, job: Job) -> Answered:
+        is_old = self._clock.now_ms() - job.payload.time_ms > self._pipeline.fresh_for_s * 1_000
+        payload = replace(job.payload, is_backfill=job.payload.is_backfill or is_old)
+        answered = await converse(self._pipeline.destination.deliver([payload]), self._transport)
+        self._metrics.answers.labels(self._pipeline.name, type(answered.outcome).__name__.lower()).inc()
+        self._learn(answered.outcome)
+        return answered
+
+    def _learn(self, outcome: Outcome) -> None:
+        now_s = self._clock.monotonic_s()
+        match outcome:
+            case Retry():
+                self._health.failed(now_s)
+            case Refused(reason):
+                self._health.refused(now_s, reason)
+            case Throttled(after_s):
+                self._budget.throttle(now_s, after_s)
+            case _:
+                self._health.worked()
+
+    def _settlement(self, job: Job, answered: Answered) -> Settlement:
+        now_ms = self._clock.now_ms()
+        match answered.outcome:
+            case Delivered():
+                return self._end(job, Fate.DELIVERED)
+            case Retry(reason):
+                due_ms = now_ms + round(backoff_s(job.attempts + 1, self._uniform) * 1_000)
+                return self._wait(job, due_ms, reason, attempts=job.attempts + 1)
+            case Throttled(after_s):
+                return self._wait(job, now_ms + round(after_s * 1_000), "429", attempts=job.attempts)
+            case Refused(reason):
+                return self._wait(job, now_ms, reason, attempts=job.attempts)
+            case Unclear(reason) if job.attempts == 0:
+                return self._wait(job, now_ms + 1_000, reason, attempts=1)
+            case Unclear(reason) | Rejected(reason):
+                return replace(self._end(job, Fate.DEAD), letter=letter_of(job, reason, answered))
+
+    def _end(self, job: Job, fate: Fate) -> Settlement:
+        return Settlement(
+            seq=job.seq,
+            visitor=job.visitor,
+            fate=fate,
+            attempts=job.attempts + 1,
+            event_id=job.event_id,
+            event_name=job.event_name,
+        )
+
+    def _wait(self, job: Job, due_ms: int, reason: str, *, attempts: int) -> Settlement:
+        return waiting(job, due_ms, reason, attempts=attempts)
+
+    def _stay_behind(self, job: Job) -> Settlement:
+        return waiting(job, self._clock.now_ms(), "behind", attempts=job.attempts)
+
+
+def waiting(job: Job, due_ms: int | None, reason: str, *, attempts: int) -> Settlement:
+    """Keep a job's rendered payload for later."""
+    return Settlement(
+        seq=job.seq,
+        visitor=job.visitor,
+        fate=Fate.WAITING,
+        attempts=attempts,
+        due_at_ms=due_ms,
+        payload=job.payload.body,
+        time_ms=job.payload.time_ms,
+        since_ms=job.since_ms,
+        reason=reason,
+    )
+
+
+async def converse(conversation: Conversation, transport: Transport) -> Answered:
+    """Drive one payload's conversation; a failed transport is a retry, the request may or may not have arrived."""
+    request: Request | None = None
+    response: Response | None = None
+    try:
+        request = next(conversation)
+        while True:
+            response = await transport.send(request)
+            request = conversation.send(response)
+    except StopIteration as end:
+        return Answered(end.value[0], request, response)
+    except TransportFailed as error:
+        return Answered(Retry(str(error)), request, response)
+    finally:
+        conversation.close()
+
+
+def letter_of(job: Job, reason: str, answered: Answered) -> DeadLetter:
+    """Write a dead letter: the request with its credentials masked, the answer as it came."""
+    return DeadLetter(
+        reason=reason,
+        request=shown_request(answered.request) if answered.request else "",
+        response=_shown_response(answered.response) if answered.response else "",
+        payload=job.payload.body,
+    )
+
+
+def shown_request(request: Request) -> str:
+    """Give a request as JSON text, credentials masked."""
+    headers = {n: "****" if n.lower() in SECRET_HEADERS else v for n, v in request.headers.items()}
+    body = request.body.decode("utf-8", "replace")[:MAX_KEPT_CHARS]
+    return orjson.dumps({"method": request.method, "url": request.url, "headers": headers, "body": body}).decode()
+
+
+def _shown_response(response: Response) -> str:
+    body = response.body.decode("utf-8", "replace")[:MAX_KEPT_CHARS]
+    return orjson.dumps({"status": response.status, "headers": dict(response.headers), "body": body}).decode()

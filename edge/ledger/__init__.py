@@ -1,0 +1,9 @@
+"""What was decided and what became of it: identity, journal, cursors, waiting, held, dead."""
+
+from edge.ledger.database import Database, LedgerSettings
+from edge.ledger.delivering import DeliveryLedger
+from edge.ledger.looking import LedgerView
+from edge.ledger.resolving import ResolverLedger
+from edge.ledger.trimming import TrimLedger
+
+__all__ = ["Database", "DeliveryLedger", "LedgerSettings", "LedgerView", "ResolverLedger", "TrimLedger"]

@@ -1,0 +1,280 @@
+"""The drainer's verbs: take a page or what is due, settle it; always outcome and cursor together."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import aiosqlite
+
+from edge.consent import ALL_PURPOSES, Purpose
+from edge.delivery import Fate
+from edge.ledger.database import Database, checksum, fetch, fetch_in
+from edge.ledger.fates import encode_fates
+from edge.ledger.records import Entry, JournalFate, Page, Settlement, WaitingRow
+from edge.ledger.resolving import TALLY, identifiers_of
+from edge.person import Identifiers
+
+ADD_PIPELINE = "INSERT INTO pipeline (name, cursor) SELECT ?, cursor FROM resolver WHERE true ON CONFLICT DO NOTHING"
+ADD_REVISION = "INSERT INTO revision (pipeline, hash, seen_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+PLACE = "SELECT cursor, taken_to, attempts, alone_to FROM pipeline WHERE id = ?"
+# The next journal rows with their visitor's person and withdrawals as they are now.
+LOOK = """
+SELECT j.seq, j.visitor, j.granted, j.fate, j.received_at_ms, v.person, v.denied
+FROM journal j LEFT JOIN visitor v ON v.id = j.visitor
+WHERE j.seq > ? AND j.seq <= ? ORDER BY j.seq LIMIT ?
+"""
+WHO_WAITS = "SELECT DISTINCT visitor FROM waiting WHERE pipeline = ? AND visitor IN ({})"
+# The attempt is counted before it is made: whoever dies with a page is known by it.
+TAKE_PAGE = "UPDATE pipeline SET taken_to = ?, taken_at_ms = ?, attempts = attempts + 1 WHERE id = ?"
+TAKE_ALONE = "UPDATE pipeline SET alone_to = max(alone_to, taken_to), taken_to = 0, attempts = 0 WHERE id = ?"
+SETTLE_PAGE = """
+INSERT INTO page (pipeline, last, first, taken_at_ms, settled_at_ms, attempts, revision, fates)
+SELECT id, ?, ?, iif(attempts > 0, taken_at_ms, ?), ?, max(attempts, 1), ?, ? FROM pipeline WHERE id = ?
+"""
+MOVE_CURSOR = "UPDATE pipeline SET cursor = ?, taken_to = 0, attempts = 0 WHERE id = ?"
+
+DUE_VISITORS = """
+SELECT visitor FROM waiting WHERE pipeline = ? AND due_at_ms <= ? ORDER BY due_at_ms, seq LIMIT ?
+"""
+CHAIN = """
+SELECT w.visitor, w.seq, w.since_ms, w.attempts, w.deaths, w.time_ms, w.payload, w.reason, w.checksum,
+       j.granted, v.person, v.denied
+FROM waiting w LEFT JOIN journal j ON j.seq = w.seq LEFT JOIN visitor v ON v.id = w.visitor
+WHERE w.pipeline = ? AND w.visitor = ? ORDER BY w.seq LIMIT ?
+"""
+TAKE_DUE = "UPDATE waiting SET deaths = deaths + 1 WHERE pipeline = ? AND visitor = ? AND seq = ?"
+NEXT_DUE = "SELECT min(due_at_ms) FROM waiting WHERE pipeline = ? AND due_at_ms IS NOT NULL"
+WAIT = """
+INSERT INTO waiting (pipeline, visitor, seq, due_at_ms, since_ms, attempts, time_ms, payload, reason, checksum)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (pipeline, visitor, seq) DO UPDATE SET due_at_ms = excluded.due_at_ms, attempts = excluded.attempts,
+    deaths = 0, time_ms = excluded.time_ms, payload = excluded.payload, reason = excluded.reason,
+    checksum = excluded.checksum
+"""
+UNWAIT = "DELETE FROM waiting WHERE pipeline = ? AND visitor = ? AND seq = ?"
+# Of a visitor's waiting events only the first may be due.
+BLOCK_FOLLOWERS = """
+UPDATE waiting SET due_at_ms = NULL WHERE pipeline = ?1 AND visitor = ?2 AND due_at_ms IS NOT NULL
+    AND seq > (SELECT min(seq) FROM waiting WHERE pipeline = ?1 AND visitor = ?2)
+"""
+UNBLOCK_FIRST = """
+UPDATE waiting SET due_at_ms = ?3 WHERE pipeline = ?1 AND visitor = ?2 AND due_at_ms IS NULL
+    AND seq = (SELECT min(seq) FROM waiting WHERE pipeline = ?1 AND visitor = ?2)
+"""
+KNOWN_VISITORS = "SELECT id FROM visitor WHERE person IS NOT NULL AND id IN ({})"
+HOLD = "INSERT INTO held (pipeline, visitor, seq) VALUES (?, ?, ?)"
+UNHOLD = "DELETE FROM held WHERE pipeline = ? AND visitor = ? AND seq = ?"
+OLDEST_HELD = """
+SELECT h.visitor, h.seq FROM held h JOIN journal j ON j.seq = h.seq
+WHERE h.pipeline = ? AND j.received_at_ms < ? ORDER BY h.seq LIMIT ?
+"""
+BURY = """
+INSERT OR REPLACE INTO dead (pipeline, seq, visitor, event_id, event_name, died_at_ms, attempts,
+                             reason, request, response, payload, checksum)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+SETTLE_LATE = """
+INSERT OR REPLACE INTO settled (pipeline, seq, fate, attempts, settled_at_ms, revision) VALUES (?, ?, ?, ?, ?, ?)
+"""
+HURRY = "UPDATE waiting SET due_at_ms = ? WHERE pipeline = ? AND due_at_ms > ?"
+PAUSE = "UPDATE pipeline SET paused = ? WHERE id = ?"
+
+DEATHS_BEFORE_ALONE = 3
+
+
+class DeliveryLedger:
+    """One pipeline's cursor, its waiting, held and dead events. Made by `register`."""
+
+    def __init__(self, database: Database, pipeline: int, revision: int) -> None:
+        self._database, self._pipeline, self._revision = database, pipeline, revision
+
+    @classmethod
+    async def register(cls, database: Database, name: str, content_hash: str, now_ms: int) -> "DeliveryLedger":
+        """Find a pipeline by its name, or start a new one at the resolver's place; note its file's content."""
+        async with database.transaction() as db:
+            await db.execute(ADD_PIPELINE, (name,))
+            pipeline = (await fetch(db, "SELECT id FROM pipeline WHERE name = ?", (name,)))[0][0]
+            await db.execute(ADD_REVISION, (pipeline, content_hash, now_ms))
+            found = await fetch(db, "SELECT id FROM revision WHERE pipeline = ? AND hash = ?", (pipeline, content_hash))
+        return cls(database, pipeline, found[0][0])
+
+    async def look(self, limit: int) -> Page | None:
+        """Give the next page without taking it; None when the journal has no more.
+
+        A page that a process died with comes again as it was; after three deaths its events come one by one.
+        """
+        async with self._database.snapshot() as db:
+            cursor, taken_to, attempts, alone_to = (await fetch(db, PLACE, (self._pipeline,)))[0]
+            is_taken = taken_to > cursor
+            end = taken_to if is_taken else 2**63 - 1
+            rows = await fetch(db, LOOK, (cursor, end, 1 if cursor < alone_to else limit))
+            if not rows:
+                return None
+            return Page(cursor, await self._entries(db, rows), attempts if is_taken else 0)
+
+    async def take_alone(self) -> None:
+        """From now on take the span that keeps ending processes one event at a time."""
+        async with self._database.transaction() as db:
+            await db.execute(TAKE_ALONE, (self._pipeline,))
+
+    async def take(self, last: int, now_ms: int) -> None:
+        """Count an attempt at the page up to `last`, before it is made."""
+        async with self._database.transaction() as db:
+            await db.execute(TAKE_PAGE, (last, now_ms, self._pipeline))
+
+    async def settle(self, cursor: int, last: int, settlements: Sequence[Settlement], now_ms: int) -> None:
+        """Record what became of every event in (cursor, last] and move the cursor, in one transaction."""
+        async with self._database.transaction() as db:
+            settlements = await self._release_known(db, settlements, now_ms)
+            fates = encode_fates(cursor + 1, last, [(s.seq, s.fate) for s in settlements])
+            await self._store_open(db, settlements, now_ms)
+            values = (last, cursor + 1, now_ms, now_ms, self._revision, fates, self._pipeline)
+            await db.execute(SETTLE_PAGE, values)
+            await db.execute(MOVE_CURSOR, (last, self._pipeline))
+            await self._count(db, Counter(s.fate for s in settlements))
+
+    async def look_due(self, now_ms: int, limit: int) -> list[WaitingRow]:
+        """Give what is due: the waiting events of due visitors, each visitor's in order."""
+        rows: list[WaitingRow] = []
+        async with self._database.snapshot() as db:
+            for (visitor,) in await fetch(db, DUE_VISITORS, (self._pipeline, now_ms, limit)):
+                if len(rows) >= limit:
+                    break
+                chain = await fetch(db, CHAIN, (self._pipeline, visitor, limit - len(rows)))
+                people = await identifiers_of(db, [row[10] for row in chain if row[10] is not None])
+                rows += [_waiting_row(row, people) for row in chain]
+        return rows
+
+    async def next_due_ms(self) -> int | None:
+        """Give the moment when the next waiting event is due."""
+        async with self._database.snapshot() as db:
+            due: int | None = (await fetch(db, NEXT_DUE, (self._pipeline,)))[0][0]
+            return due
+
+    async def take_due(self, rows: Iterable[WaitingRow]) -> None:
+        """Count an attempt at waiting events, before it is made."""
+        async with self._database.transaction() as db:
+            await db.executemany(TAKE_DUE, [(self._pipeline, row.visitor, row.seq) for row in rows])
+
+    async def settle_due(self, settlements: Sequence[Settlement], now_ms: int) -> None:
+        """Record what became of waiting events: gone for good, or waiting again."""
+        async with self._database.transaction() as db:
+            ended = [s for s in settlements if s.fate is not Fate.WAITING]
+            await db.executemany(UNWAIT, [(self._pipeline, s.visitor, s.seq) for s in ended])
+            await self._end_late(db, ended, Fate.WAITING, now_ms)
+            await self._store_open(db, settlements, now_ms)
+
+    async def expire_held(self, before_ms: int, limit: int, now_ms: int) -> int:
+        """End held events that were accepted before a moment; give how many."""
+        async with self._database.transaction() as db:
+            rows = await fetch(db, OLDEST_HELD, (self._pipeline, before_ms, limit))
+            ended = [Settlement(seq=seq, visitor=visitor, fate=Fate.EXPIRED) for visitor, seq in rows]
+            await db.executemany(UNHOLD, [(self._pipeline, s.visitor, s.seq) for s in ended])
+            await self._end_late(db, ended, Fate.HELD, now_ms)
+        return len(rows)
+
+    async def hurry(self, now_ms: int) -> None:
+        """Make everything due that waits: the destination works again."""
+        async with self._database.transaction() as db:
+            await db.execute(HURRY, (now_ms, self._pipeline, now_ms))
+
+    async def note_pause(self, reason: str | None) -> None:
+        """Remember that the credentials were refused, or that they work again (None)."""
+        async with self._database.transaction() as db:
+            await db.execute(PAUSE, (reason, self._pipeline))
+
+    async def _entries(self, db: aiosqlite.Connection, rows: Sequence[tuple[int, ...]]) -> tuple[Entry, ...]:
+        people = await identifiers_of(db, {row[5] for row in rows if row[5] is not None})
+        visitors = {row[1] for row in rows if row[1] is not None}
+        behind = {row[0] for row in await fetch_in(db, WHO_WAITS, visitors, self._pipeline)}
+        return tuple(
+            Entry(
+                seq=row[0],
+                visitor=row[1] or 0,
+                granted=_granted(row[2], row[6]),
+                fate=JournalFate(row[3]),
+                received_at_ms=row[4],
+                identifiers=people.get(row[5], Identifiers()),
+                is_behind=row[1] in behind,
+            )
+            for row in rows
+        )
+
+    async def _release_known(
+        self, db: aiosqlite.Connection, settlements: Sequence[Settlement], now_ms: int
+    ) -> list[Settlement]:
+        """Turn a hold into a wait where the visitor became known since the page was looked at."""
+        held = {s.visitor for s in settlements if s.fate is Fate.HELD}
+        known = {row[0] for row in await fetch_in(db, KNOWN_VISITORS, held)}
+        return [
+            Settlement(
+                seq=s.seq, visitor=s.visitor, fate=Fate.WAITING, due_at_ms=now_ms, since_ms=now_ms, reason="released"
+            )
+            if s.fate is Fate.HELD and s.visitor in known
+            else s
+            for s in settlements
+        ]
+
+    async def _store_open(self, db: aiosqlite.Connection, settlements: Sequence[Settlement], now_ms: int) -> None:
+        """Store held, waiting and dead rows; then let only each visitor's first waiting event be due."""
+        await db.executemany(HOLD, [(self._pipeline, s.visitor, s.seq) for s in settlements if s.fate is Fate.HELD])
+        waiting = [s for s in settlements if s.fate is Fate.WAITING]
+        await db.executemany(WAIT, [self._waiting_values(s) for s in waiting])
+        await db.executemany(BURY, [self._dead_values(s, now_ms) for s in settlements if s.fate is Fate.DEAD])
+        for visitor in {s.visitor for s in settlements}:
+            await db.execute(BLOCK_FOLLOWERS, (self._pipeline, visitor))
+            await db.execute(UNBLOCK_FIRST, (self._pipeline, visitor, now_ms))
+
+    async def _end_late(self, db: aiosqlite.Connection, ended: Sequence[Settlement], was: Fate, now_ms: int) -> None:
+        rows = [(self._pipeline, s.seq, s.fate, s.attempts, now_ms, self._revision) for s in ended]
+        await db.executemany(SETTLE_LATE, rows)
+        await self._count(db, Counter(s.fate for s in ended))
+        await self._count(db, {was: -len(ended)})
+
+    async def _count(self, db: aiosqlite.Connection, counts: dict[Fate, int]) -> None:
+        await db.executemany(TALLY, [(self._pipeline, fate, events) for fate, events in counts.items() if events])
+
+    def _waiting_values(self, s: Settlement) -> tuple[int | str | bytes | None, ...]:
+        check = checksum(s.seq, s.payload)
+        return (
+            self._pipeline,
+            s.visitor,
+            s.seq,
+            s.due_at_ms,
+            s.since_ms,
+            s.attempts,
+            s.time_ms,
+            s.payload,
+            s.reason,
+            check,
+        )
+
+    def _dead_values(self, s: Settlement, now_ms: int) -> tuple[int | str | bytes, ...]:
+        letter = s.letter
+        assert letter is not None, "a dead event has a letter"
+        return (
+            *(self._pipeline, s.seq, s.visitor, s.event_id, s.event_name, now_ms, s.attempts),
+            *(letter.reason, letter.request, letter.response, letter.payload, checksum(s.seq, letter.payload)),
+        )
+
+
+def _granted(granted: int, denied: int | None) -> Purpose:
+    """What was decided, less what the visitor has withdrawn since."""
+    return Purpose(granted) & ~Purpose(denied or 0) & ALL_PURPOSES
+
+
+def _waiting_row(row: tuple[int, ...], people: dict[int, Identifiers]) -> WaitingRow:
+    visitor, seq, since_ms, attempts, deaths, time_ms, payload, reason, check, granted, person, denied = row
+    body: bytes | None = payload  # type: ignore[assignment]  # SQLite's rows carry no types
+    is_damaged = body is not None and check != checksum(seq, body)
+    return WaitingRow(
+        visitor=visitor,
+        seq=seq,
+        since_ms=since_ms,
+        attempts=attempts,
+        deaths=deaths,
+        time_ms=time_ms,
+        payload=None if is_damaged else body,
+        reason=str(reason),
+        granted=_granted(granted or 0, denied),
+        identifiers=people.get(person, Identifiers()),
+    )

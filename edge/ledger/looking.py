@@ -1,0 +1,232 @@
+"""Looking from outside: what `queue`, `tail`, `why` and `dead` show. Read-only, while the service runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import aiosqlite
+
+from edge.delivery import Fate
+from edge.ledger.database import fetch, fetch_in, open_read_only
+from edge.ledger.fates import fate_at
+from edge.ledger.records import JournalFate
+from edge.ledger.resolving import identifiers_of
+from edge.person import Identifiers
+
+PIPELINES = "SELECT id, name, cursor, taken_to, paused FROM pipeline ORDER BY name"
+TALLIES = "SELECT pipeline, fate, events FROM tally"
+JOURNAL_BY_KEY = (
+    "SELECT seq, key, visitor, granted, basis, fate, received_at_ms FROM journal WHERE key IN ({}) ORDER BY seq"
+)
+JOURNAL_BY_SEQ = (
+    "SELECT seq, key, visitor, granted, basis, fate, received_at_ms FROM journal WHERE seq IN ({}) ORDER BY seq"
+)
+VISITOR = "SELECT id, browser, epoch, person, linked_seq FROM visitor WHERE id = ?"
+PAGE_OF = """
+SELECT p.first, p.taken_at_ms, p.settled_at_ms, p.attempts, p.fates, r.hash
+FROM page p JOIN revision r ON r.id = p.revision
+WHERE p.pipeline = ? AND p.last >= ? ORDER BY p.last LIMIT 1
+"""
+SETTLED = """
+SELECT s.fate, s.attempts, s.settled_at_ms, r.hash FROM settled s JOIN revision r ON r.id = s.revision
+WHERE s.pipeline = ? AND s.seq = ?
+"""
+WAITING = """
+SELECT attempts, due_at_ms, reason, since_ms FROM waiting WHERE pipeline = ? AND visitor = ? AND seq = ?
+"""
+DEAD = """
+SELECT p.name, d.seq, d.event_id, d.event_name, d.died_at_ms, d.attempts, d.reason, d.request, d.response, d.payload
+FROM dead d JOIN pipeline p ON p.id = d.pipeline
+WHERE (?1 IS NULL OR p.name = ?1) AND (?2 IS NULL OR d.event_name = ?2) AND (?3 IS NULL OR d.event_id = ?3)
+ORDER BY d.died_at_ms DESC, d.seq DESC LIMIT ?4
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineDepth:
+    """Where one pipeline stands; `behind` are sequence numbers it has not passed."""
+
+    name: str
+    cursor: int
+    behind: int
+    paused: str | None
+    events: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One event's decisions, as stored."""
+
+    seq: int
+    key: bytes
+    visitor: int | None
+    granted: int
+    basis: str
+    fate: JournalFate
+    received_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class VisitorView:
+    """A visitor and who it is."""
+
+    id: int
+    browser: str
+    epoch: int
+    person: int | None
+    linked_seq: int | None
+    identifiers: Identifiers
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineFate:
+    """Where one event stands in one pipeline. `fate` None: the pipeline has not come to it yet.
+
+    `first_fate` is what its page said first (waiting or held) where it ended later.
+    """
+
+    pipeline: str
+    fate: Fate | None
+    first_fate: Fate | None = None
+    attempts: int = 0
+    taken_at_ms: int | None = None
+    settled_at_ms: int | None = None
+    due_at_ms: int | None = None
+    reason: str = ""
+    hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadView:
+    """One dead letter."""
+
+    pipeline: str
+    seq: int
+    event_id: str
+    event_name: str
+    died_at_ms: int
+    attempts: int
+    reason: str
+    request: str
+    response: str
+    payload: bytes
+
+
+class LedgerView:
+    """A read-only look at the ledger of a running or stopped service."""
+
+    def __init__(self, db: aiosqlite.Connection) -> None:
+        self._db = db
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Open the file read-only.
+
+        Raises:
+            sqlite3.OperationalError: there is no such ledger.
+        """
+        return cls(await open_read_only(path))
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._db.close()
+
+    async def resolved_to(self) -> int:
+        """Give the resolver's cursor."""
+        seq: int = (await fetch(self._db, "SELECT cursor FROM resolver"))[0][0]
+        return seq
+
+    async def depths(self) -> list[PipelineDepth]:
+        """Give every pipeline's place and how many of its events stand at which fate."""
+        resolved = await self.resolved_to()
+        events: dict[int, dict[str, int]] = {}
+        for pipeline, fate, count in await fetch(self._db, TALLIES):
+            events.setdefault(pipeline, {})[fate] = count
+        return [
+            PipelineDepth(name, cursor, max(0, resolved - cursor), paused, events.get(number, {}))
+            for number, name, cursor, _, paused in await fetch(self._db, PIPELINES)
+        ]
+
+    async def by_keys(self, keys: Sequence[bytes]) -> list[JournalEntry]:
+        """Give journal entries by event key, oldest first."""
+        return [_entry(row) for row in await fetch_in(self._db, JOURNAL_BY_KEY, keys)]
+
+    async def by_seqs(self, seqs: Sequence[int]) -> list[JournalEntry]:
+        """Give journal entries by sequence number."""
+        return [_entry(row) for row in await fetch_in(self._db, JOURNAL_BY_SEQ, seqs)]
+
+    async def visitor(self, visitor: int) -> VisitorView | None:
+        """Give a visitor with its person's identifiers."""
+        rows = await fetch(self._db, VISITOR, (visitor,))
+        if not rows:
+            return None
+        number, browser, epoch, person, linked_seq = rows[0]
+        people = await identifiers_of(self._db, [person] if person is not None else [])
+        return VisitorView(number, browser.hex(), epoch, person, linked_seq, people.get(person, Identifiers()))
+
+    async def fates(self, entry: JournalEntry) -> list[PipelineFate]:
+        """Give where one event stands in every pipeline."""
+        return [
+            await self._fate(number, name, cursor, entry)
+            for number, name, cursor, *_ in await fetch(self._db, PIPELINES)
+        ]
+
+    async def dead(
+        self, *, pipeline: str | None = None, event: str | None = None, event_id: str | None = None, limit: int = 100
+    ) -> list[DeadView]:
+        """Give dead letters, the newest first."""
+        return [DeadView(*row) for row in await fetch(self._db, DEAD, (pipeline, event, event_id, limit))]
+
+    async def _fate(self, pipeline: int, name: str, cursor: int, entry: JournalEntry) -> PipelineFate:
+        if entry.seq > cursor:
+            return PipelineFate(name, None)
+        pages = await fetch(self._db, PAGE_OF, (pipeline, entry.seq))
+        if not pages or pages[0][0] > entry.seq:
+            return PipelineFate(name, None, reason="from before this pipeline began, or no longer kept")
+        first, taken_ms, settled_ms, attempts, fates, content_hash = pages[0]
+        fate = fate_at(fates, entry.seq - first)
+        now = PipelineFate(name, fate, None, attempts, taken_ms, settled_ms, hash=content_hash)
+        if fate in (Fate.WAITING, Fate.HELD):
+            return await self._later(pipeline, entry, now)
+        return await self._with_reason(pipeline, entry, now)
+
+    async def _later(self, pipeline: int, entry: JournalEntry, page: PipelineFate) -> PipelineFate:
+        """Follow an event that was left open: still waiting or held, or ended since."""
+        settled = await fetch(self._db, SETTLED, (pipeline, entry.seq))
+        if settled:
+            fate, attempts, settled_ms, content_hash = settled[0]
+            ended = PipelineFate(
+                page.pipeline, Fate(fate), page.fate, attempts, page.taken_at_ms, settled_ms, hash=content_hash
+            )
+            return await self._with_reason(pipeline, entry, ended)
+        waiting = await fetch(self._db, WAITING, (pipeline, entry.visitor, entry.seq))
+        if waiting:
+            attempts, due_ms, reason, _ = waiting[0]
+            first = page.fate if page.fate is not Fate.WAITING else None
+            return PipelineFate(
+                page.pipeline, Fate.WAITING, first, attempts, page.taken_at_ms, None, due_ms, reason, page.hash
+            )
+        return page
+
+    async def _with_reason(self, pipeline: int, entry: JournalEntry, fate: PipelineFate) -> PipelineFate:
+        if fate.fate is not Fate.DEAD:
+            return fate
+        rows = await fetch(self._db, "SELECT reason FROM dead WHERE pipeline = ? AND seq = ?", (pipeline, entry.seq))
+        reason = rows[0][0] if rows else "the letter is gone"
+        return PipelineFate(
+            fate.pipeline,
+            fate.fate,
+            fate.first_fate,
+            fate.attempts,
+            fate.taken_at_ms,
+            fate.settled_at_ms,
+            None,
+            reason,
+            fate.hash,
+        )
+
+
+def _entry(row: tuple[Any, ...]) -> JournalEntry:
+    seq, key, visitor, granted, basis, fate, received_at_ms = row
+    return JournalEntry(seq, key, visitor, granted, basis, JournalFate(fate), received_at_ms)

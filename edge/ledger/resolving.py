@@ -1,0 +1,138 @@
+"""The resolver's verbs: what is known, and one transaction that records a page."""
+
+from collections.abc import Iterable
+
+import aiosqlite
+
+from edge.consent import Answer, Purpose
+from edge.ledger.database import Database, checksum, fetch, fetch_in
+from edge.ledger.records import JournalRow, Known, Resolution, VisitorState
+from edge.person import Identifiers, Kind
+
+FIND_KEYS = "SELECT key FROM journal WHERE key IN ({})"
+FIND_ORDERS = "SELECT order_key FROM purchase WHERE order_key IN ({})"
+# The newest epoch of each browser.
+FIND_VISITORS = """
+SELECT id, browser, max(epoch), person, linked_seq, granted, denied, answer_source
+FROM visitor WHERE browser IN ({}) GROUP BY browser
+"""
+FIND_OWNERS = "SELECT kind, value, person FROM identifier WHERE value IN ({})"
+FIND_IDENTIFIERS = "SELECT person, kind, value FROM identifier WHERE person IN ({}) ORDER BY seq"
+
+ADD_PERSON = "INSERT INTO person (id, created_at_ms) VALUES (?, ?)"
+ADD_IDENTIFIER = "INSERT INTO identifier (kind, value, person, level, seq) VALUES (?, ?, ?, ?, ?)"
+ADD_PURCHASE = "INSERT INTO purchase (order_key, seq) VALUES (?, ?)"
+PUT_VISITOR = """
+INSERT INTO visitor (id, browser, epoch, person, linked_seq, granted, denied, answer_source)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET person = excluded.person, linked_seq = excluded.linked_seq,
+    granted = excluded.granted, denied = excluded.denied, answer_source = excluded.answer_source
+"""
+ADD_JOURNAL = """
+INSERT INTO journal (seq, key, visitor, granted, basis, fate, received_at_ms, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+MOVE_CURSOR = "UPDATE resolver SET cursor = ?"
+
+# A link releases what was held for its visitor, in order, behind what already waits.
+COUNT_RELEASED = "SELECT pipeline, count(*) FROM held WHERE visitor = ? GROUP BY pipeline"
+RELEASE = """
+INSERT INTO waiting (pipeline, visitor, seq, due_at_ms, since_ms, attempts, time_ms, payload, reason, checksum)
+SELECT pipeline, visitor, seq, iif(seq = min(seq) OVER (PARTITION BY pipeline), ?, NULL), ?, 0, 0, NULL, 'released', 0
+FROM held WHERE visitor = ?
+"""
+UNHOLD = "DELETE FROM held WHERE visitor = ? AND pipeline = ?"
+TALLY = """
+INSERT INTO tally (pipeline, fate, events) VALUES (?, ?, ?)
+ON CONFLICT (pipeline, fate) DO UPDATE SET events = events + excluded.events
+"""
+
+
+class ResolverLedger:
+    """Identity, journal and the resolver's cursor."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def cursor(self) -> int:
+        """Give the last sequence number that was resolved."""
+        async with self._database.snapshot() as db:
+            seq: int = (await fetch(db, "SELECT cursor FROM resolver"))[0][0]
+            return seq
+
+    async def highest_ids(self) -> tuple[int, int]:
+        """Give the highest visitor and person ids in use."""
+        async with self._database.snapshot() as db:
+            row = (await fetch(db, "SELECT (SELECT max(id) FROM visitor), (SELECT max(id) FROM person)"))[0]
+            return row[0] or 0, row[1] or 0
+
+    async def find(
+        self, *, keys: Iterable[bytes], orders: Iterable[bytes], browsers: Iterable[str], values: Iterable[str]
+    ) -> Known:
+        """Give all that the ledger knows of one page's ids, order keys, browsers and identifier values."""
+        async with self._database.snapshot() as db:
+            visitors = {}
+            for row in await fetch_in(db, FIND_VISITORS, [bytes.fromhex(browser) for browser in browsers]):
+                visitor = _visitor(row)
+                visitors[visitor.browser] = visitor
+            owners = {(row[0], row[1]): row[2] for row in await fetch_in(db, FIND_OWNERS, values)}
+            people = {v.person for v in visitors.values() if v.person is not None} | set(owners.values())
+            return Known(
+                keys={row[0] for row in await fetch_in(db, FIND_KEYS, keys)},
+                orders={row[0] for row in await fetch_in(db, FIND_ORDERS, orders)},
+                visitors=visitors,
+                owners=owners,
+                persons=await identifiers_of(db, people),
+            )
+
+    async def record(self, page: Resolution) -> None:
+        """Store one page's decisions, release what its links set free, and move the cursor: all or nothing."""
+        async with self._database.transaction() as db:
+            await db.executemany(ADD_PERSON, [(person, page.now_ms) for person in page.persons])
+            await db.executemany(
+                ADD_IDENTIFIER, [(i.kind, i.value, i.person, i.level, i.seq) for i in page.identifiers]
+            )
+            await db.executemany(PUT_VISITOR, [_visitor_values(visitor) for visitor in page.visitors.values()])
+            await db.executemany(ADD_PURCHASE, page.purchases)
+            await db.executemany(ADD_JOURNAL, [_journal_values(row) for row in page.journal])
+            for visitor in page.linked:
+                await _release(db, visitor, page.now_ms)
+            await db.execute(MOVE_CURSOR, (page.cursor,))
+
+
+async def _release(db: aiosqlite.Connection, visitor: int, now_ms: int) -> None:
+    counts = await fetch(db, COUNT_RELEASED, (visitor,))
+    if not counts:
+        return
+    await db.execute(RELEASE, (now_ms, now_ms, visitor))
+    for pipeline, events in counts:
+        await db.execute(UNHOLD, (visitor, pipeline))
+        await db.executemany(TALLY, [(pipeline, "held", -events), (pipeline, "waiting", events)])
+
+
+async def identifiers_of(db: aiosqlite.Connection, people: Iterable[int]) -> dict[int, Identifiers]:
+    """Give each person's identifiers; where a kind has several values, the latest."""
+    latest: dict[int, dict[Kind, str]] = {}
+    for person, kind, value in await fetch_in(db, FIND_IDENTIFIERS, people):
+        latest.setdefault(person, {})[kind] = value
+    return {person: Identifiers(**values) for person, values in latest.items()}
+
+
+def _visitor(row: tuple[int, bytes, int, int | None, int | None, int | None, int | None, str | None]) -> VisitorState:
+    answer = None
+    if row[7] is not None:
+        answer = Answer(Purpose(row[5] or 0), Purpose(row[6] or 0), row[7])
+    return VisitorState(row[0], row[1].hex(), row[2], row[3], row[4], answer)
+
+
+def _visitor_values(
+    visitor: VisitorState,
+) -> tuple[int, bytes, int, int | None, int | None, int | None, int | None, str | None]:
+    answer = visitor.answer
+    granted, denied, source = (int(answer.granted), int(answer.denied), answer.source) if answer else (None, None, None)
+    browser = bytes.fromhex(visitor.browser)
+    return visitor.id, browser, visitor.epoch, visitor.person, visitor.linked_seq, granted, denied, source
+
+
+def _journal_values(row: JournalRow) -> tuple[int, bytes, int | None, int, str, int, int, int]:
+    values = (row.seq, row.key, row.visitor, int(row.granted), row.basis, int(row.fate), row.received_at_ms)
+    return (*values, checksum(*values))

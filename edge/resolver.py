@@ -1,0 +1,257 @@
+"""The resolver: reads the spool once, in order, and decides each event's visitor, person and consent."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from edge.clock import Clock
+from edge.consent import Purpose
+from edge.consent_rules import ConsentSettings, decide, merge
+from edge.errors import StorageFull
+from edge.event import Event, decode
+from edge.identity import Link, claim_from, link
+from edge.ledger import ResolverLedger
+from edge.ledger.records import IdentifierRow, JournalFate, JournalRow, Known, Resolution, VisitorState
+from edge.metrics import DrainerMetrics
+from edge.person import Identifiers, Kind
+from edge.spool import Row, SpoolReader
+from edge.wire import find_consent
+
+log = structlog.get_logger(__name__)
+
+PAGE_EVENTS = 500
+BROWSER_LEVEL = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResolverSettings:
+    """The site's rules that resolving needs."""
+
+    phone_region: str
+    consent: ConsentSettings
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """A spool row with its parsed event; None when its bytes are damaged."""
+
+    row: Row
+    event: Event | None
+    key: bytes
+    claimed: Identifiers
+
+
+def event_key(source: str, event_id: str) -> bytes:
+    """Give the 128-bit hash by which an event is known once per source."""
+    return hashlib.blake2b(f"{source}\0{event_id}".encode(), digest_size=16).digest()
+
+
+def order_key(order_id: str) -> bytes:
+    """Give the 128-bit hash by which a purchase is known once, whatever its source."""
+    return hashlib.blake2b(f"order\0{order_id}".encode(), digest_size=16).digest()
+
+
+class Resolver:
+    """One step resolves one page in one ledger transaction; a death between steps changes nothing."""
+
+    def __init__(
+        self,
+        settings: ResolverSettings,
+        *,
+        spool: SpoolReader,
+        ledger: ResolverLedger,
+        clock: Clock,
+        metrics: DrainerMetrics,
+    ) -> None:
+        self._settings, self._spool, self._ledger = settings, spool, ledger
+        self._clock, self._metrics = clock, metrics
+        self._cursor = 0
+        self._lag_ms = 0
+        self._last_visitor = self._last_person = 0
+
+    @property
+    def cursor(self) -> int:
+        """The last resolved sequence number."""
+        return self._cursor
+
+    @property
+    def lag_ms(self) -> int:
+        """How old the newest resolved event is while more are known to come; 0 at the head."""
+        return self._lag_ms
+
+    async def open(self) -> None:
+        """Find the place to go on from."""
+        self._cursor = await self._ledger.cursor()
+        self._last_visitor, self._last_person = await self._ledger.highest_ids()
+
+    async def step(self) -> int:
+        """Resolve the next page; give how many rows it had (0: nothing new, or no room for now)."""
+        rows = await self._spool.read(self._cursor, PAGE_EVENTS)
+        if not rows:
+            self._lag_ms = 0
+            return 0
+        self._report_gaps(rows)
+        arrived = [self._parse(row) for row in rows]
+        page = _Page(self, await self._known(arrived), Resolution(rows[-1].seq, self._clock.now_ms()))
+        for one in arrived:
+            page.resolve(one)
+        try:
+            await self._ledger.record(page.resolution)
+        except StorageFull as error:
+            log.warning("resolving waits for room", error=str(error))
+            await self.open()
+            return 0
+        self._cursor = rows[-1].seq
+        is_head = len(rows) < PAGE_EVENTS
+        self._lag_ms = 0 if is_head else self._clock.now_ms() - page.resolution.journal[-1].received_at_ms
+        self._count(page.resolution)
+        return len(rows)
+
+    def _parse(self, row: Row) -> _Arrived:
+        if row.is_damaged:
+            return _Arrived(row, None, b"", Identifiers())
+        try:
+            event = decode(row.body)
+        except ValueError:
+            log.error("envelope not understood", seq=row.seq)
+            return _Arrived(row, None, b"", Identifiers())
+        claimed, dropped = claim_from(event.traits, self._settings.phone_region)
+        for kind in dropped:
+            self._metrics.identifiers_dropped.labels(kind).inc()
+        return _Arrived(row, event, event_key(event.source, event.id), claimed)
+
+    async def _known(self, arrived: Sequence[_Arrived]) -> Known:
+        events = [one.event for one in arrived if one.event is not None]
+        return await self._ledger.find(
+            keys=[one.key for one in arrived if one.event is not None],
+            orders=[order_key(event.order_id) for event in events if event.order_id is not None],
+            browsers=[event.browser for event in events],
+            values=[value for one in arrived for _, value in one.claimed.items()],
+        )
+
+    def new_visitor_id(self) -> int:
+        """Give the next visitor id; this process is the only one that makes them."""
+        self._last_visitor += 1
+        return self._last_visitor
+
+    def new_person_id(self) -> int:
+        """Give the next person id."""
+        self._last_person += 1
+        return self._last_person
+
+    @property
+    def settings(self) -> ResolverSettings:
+        """The site's rules."""
+        return self._settings
+
+    def _report_gaps(self, rows: Sequence[Row]) -> None:
+        expected = self._cursor + 1
+        for row in rows:
+            if row.seq != expected:
+                log.error("numbers missing in the spool", first=expected, last=row.seq - 1)
+                self._metrics.missing.inc(row.seq - expected)
+            expected = row.seq + 1
+
+    def _count(self, page: Resolution) -> None:
+        for row in page.journal:
+            self._metrics.resolved.labels(row.fate.name.lower()).inc()
+        self._metrics.links.inc(len(page.linked))
+
+
+class _Page:
+    """One page on its way: the ledger's knowledge, carried forward event by event."""
+
+    def __init__(self, resolver: Resolver, known: Known, resolution: Resolution) -> None:
+        self._resolver, self._known, self.resolution = resolver, known, resolution
+
+    def resolve(self, one: _Arrived) -> None:
+        """Decide one event and note the decision."""
+        event = one.event
+        if event is None:
+            self._note(one, None, JournalFate.DAMAGED)
+            return
+        if self._is_seen(one.key, event.order_id, one.row.seq):
+            self._note(one, None, JournalFate.DUPLICATE)
+            return
+        visitor = self._visitor(event)
+        if event.name == "reset":
+            visitor = self._open_epoch(visitor)
+        visitor = self._link(visitor, one)
+        answer = find_consent(event.context)
+        has_gpc = event.context.get("gpc") is True
+        decision = decide(
+            answer=answer, remembered=visitor.answer, has_gpc=has_gpc, settings=self._resolver.settings.consent
+        )
+        if answer is not None:
+            visitor = self._put(replace(visitor, answer=merge(answer, visitor.answer)))
+        self._note(one, visitor.id, JournalFate.OPEN, decision.granted, decision.basis)
+
+    def _is_seen(self, key: bytes, order_id: str | None, seq: int) -> bool:
+        if key in self._known.keys:
+            return True
+        self._known.keys.add(key)
+        if order_id is None:
+            return False
+        order = order_key(order_id)
+        if order in self._known.orders:
+            return True
+        self._known.orders.add(order)
+        self.resolution.purchases.append((order, seq))
+        return False
+
+    def _visitor(self, event: Event) -> VisitorState:
+        found = self._known.visitors.get(event.browser)
+        if found is not None:
+            return found
+        return self._put(VisitorState(self._resolver.new_visitor_id(), event.browser, epoch=1))
+
+    def _open_epoch(self, visitor: VisitorState) -> VisitorState:
+        """Begin the browser's next epoch; what the visitor answered about consent was the browser's answer too."""
+        fresh = self._resolver.new_visitor_id()
+        return self._put(VisitorState(fresh, visitor.browser, visitor.epoch + 1, answer=visitor.answer))
+
+    def _put(self, visitor: VisitorState) -> VisitorState:
+        self._known.visitors[visitor.browser] = visitor
+        self.resolution.visitors[visitor.id] = visitor
+        return visitor
+
+    def _link(self, visitor: VisitorState, one: _Arrived) -> VisitorState:
+        change = link(
+            visitor.person,
+            one.claimed,
+            owner=lambda kind, value: self._known.owners.get((kind, value)),
+            known=lambda person: self._known.persons.get(person, Identifiers()),
+        )
+        if change is None:
+            return visitor
+        if change.opens_epoch:
+            visitor = self._open_epoch(visitor)
+        person = self._person(change)
+        self._gain(person, change.gained, one.row.seq)
+        if visitor.person == person:
+            return visitor
+        self.resolution.linked.append(visitor.id)
+        return self._put(replace(visitor, person=person, linked_seq=one.row.seq))
+
+    def _person(self, change: Link) -> int:
+        if change.person is not None:
+            return change.person
+        person = self._resolver.new_person_id()
+        self.resolution.persons.append(person)
+        return person
+
+    def _gain(self, person: int, gained: Sequence[tuple[Kind, str]], seq: int) -> None:
+        values = dict(self._known.persons.get(person, Identifiers()).items())
+        for kind, value in gained:
+            self.resolution.identifiers.append(IdentifierRow(kind, value, person, BROWSER_LEVEL, seq))
+            self._known.owners[kind, value] = person
+            values[kind] = value
+        self._known.persons[person] = Identifiers(**values)
+
+    def _note(
+        self, one: _Arrived, visitor: int | None, fate: JournalFate, granted: Purpose = Purpose.NONE, basis: str = ""
+    ) -> None:
+        received_at_ms = one.event.received_at_ms if one.event else self.resolution.now_ms
+        self.resolution.journal.append(JournalRow(one.row.seq, one.key, visitor, granted, basis, fate, received_at_ms))

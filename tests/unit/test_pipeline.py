@@ -1,0 +1,196 @@
+"""Planning: the users' own files run as they are, and one event gives one payload or a reason."""
+
+import copy
+from typing import Any
+
+import orjson
+import pytest
+
+from edge.delivery import Payload
+from edge.event import Event
+from edge.person import Identifiers
+from edge.pipeline import (
+    Dead,
+    Pipeline,
+    Planned,
+    SkippedBy,
+    Unmapped,
+    plan,
+    source_of,
+)
+from tests.pipeline_files import MINIMAL, compiled, event
+
+LENA = Identifiers(email="lena@shop.example", phone="+4915112345678", customer_id="c-19")
+FLOW = """
+name: klaviyo_events
+integration: klaviyo-events-api
+parameters:
+  private_api_key: "${KLAVIYO_PRIVATE_API_KEY}"
+  endpoint: create_event
+global:
+  profile:
+    "$email":        {source: context.traits.email, mode: direct}
+    "$phone_number": {source: context.traits.phone, mode: direct}
+    external_id:     {source: context.traits.customer_id, mode: direct}
+events:
+  view_item:
+    metric: "Viewed Product"
+    properties:
+      ProductName: {source: properties.item_name, mode: direct}
+  purchase:
+    metric: "Placed Order"
+    properties:
+      "$event_id": {source: properties.transaction_id, mode: direct}
+      "$value":    {source: properties.value, mode: direct}
+      Items:
+        source: properties.items
+        mode: array_map
+        fields:
+          - {source: item_name, target: ProductName}
+          - {source: quantity, target: Quantity}
+"""
+
+BLOCK = """
+name: klaviyo_events
+integration: klaviyo-events-api
+parameters:
+  private_api_key: ${KLAVIYO_PRIVATE_API_KEY}
+  endpoint: create_event
+global:
+  profile:
+    $email:
+      source: context.traits.email
+      mode: direct
+    $phone_number:
+      source: context.traits.phone
+      mode: direct
+    external_id:
+      source: context.traits.customer_id
+      mode: direct
+events:
+  view_item:
+    event_name: Viewed Product
+    properties:
+      ProductName:
+        source: properties.item_name
+        mode: direct
+  purchase:
+    event_name: Placed Order
+    properties:
+      $event_id:
+        source: properties.transaction_id
+        mode: direct
+      $value:
+        source: properties.value
+        mode: direct
+      Items:
+        source: properties.items
+        mode: array_map
+        fields:
+        - source: item_name
+          target: ProductName
+        - source: quantity
+          target: Quantity
+"""
+
+
+def told(pipeline: Pipeline, one: Event, identifiers: Identifiers = LENA) -> Any:
+    planned = plan(pipeline, one, identifiers)
+    assert isinstance(planned, Planned), planned
+    return orjson.loads(planned.payload.body)["data"]["attributes"]
+
+
+@pytest.mark.parametrize("text", [FLOW, BLOCK])
+def test_users_own_file_runs_as_it_is_in_both_spellings(text: str) -> None:
+    items = [{"item_name": "Teapot", "quantity": 2}, {"item_name": "Cup", "quantity": 1}]
+    order = event("purchase", properties={"transaction_id": "70311", "value": 84.5, "currency": "EUR", "items": items})
+    body = (
+        b'{"data":{"type":"event","attributes":{"unique_id":"70311","time":"2026-11-20T14:03:09Z","value":84.5,'
+        b'"value_currency":"EUR","metric":{"data":{"type":"metric","attributes":{"name":"Placed Order"}}},'
+        b'"profile":{"data":{"type":"profile","attributes":{"email":"lena@shop.example",'
+        b'"phone_number":"+4915112345678","external_id":"c-19"}}},'
+        b'"properties":{"Items":[{"ProductName":"Teapot","Quantity":2},{"ProductName":"Cup","Quantity":1}]}}}}'
+    )
+    payload = Payload(body, 1_795_183_389_120)
+    assert plan(compiled(text), order, LENA) == Planned(payload, "Placed Order", "live")
+    view = told(compiled(text), event("view_item", properties={"items": [{"item_name": "Teapot"}]}))
+    assert (view["unique_id"], view["properties"]) == ("e-1", {"ProductName": "Teapot"})
+    assert plan(compiled(text), event("search"), LENA) == Unmapped()
+
+
+def test_begin_checkout_and_started_checkout_are_one_event() -> None:
+    for written in ("begin_checkout", "started_checkout"):
+        pipeline = compiled(MINIMAL.replace("search:", f"{written}:"))
+        for sent in ("begin_checkout", "started_checkout"):
+            assert told(pipeline, event(sent))["metric"]["data"]["attributes"]["name"] == "Searched Site"
+
+
+def test_star_stands_for_events_not_listed_but_not_for_our_own() -> None:
+    pipeline = compiled(MINIMAL.replace("search: {metric: Searched Site,", '"*": {'))
+    planned = plan(pipeline, event("wish"), LENA)
+    assert isinstance(planned, Planned)
+    assert (planned.metric, planned.lane) == ("wish", "background")
+    assert isinstance(plan(pipeline, event("page_view"), LENA), Planned)
+    for name in ("identify", "group", "consent", "reset"):
+        assert plan(pipeline, event(name), LENA) == Unmapped()
+    listed = compiled(MINIMAL.replace("search:", "identify:"))
+    assert isinstance(plan(listed, event("identify"), LENA), Planned)
+
+
+def test_six_shop_events_are_live_unless_the_file_says_otherwise() -> None:
+    live, background = compiled(MINIMAL), compiled(MINIMAL.replace("metric:", "lane: background, metric:"))
+    lanes = [plan(pipeline, event("search"), LENA) for pipeline in (live, background)]
+    assert [planned.lane for planned in lanes if isinstance(planned, Planned)] == ["live", "background"]
+
+
+def test_mappings_read_the_completed_event_and_the_known_visitor() -> None:
+    one = event(
+        "purchase",
+        properties={"items": [{"item_id": "501", "price": "5", "quantity": 2}]},
+        traits={"email": "claimed@else.example", "first_name": "Lena", "address": {"city": "Kiel"}},
+        context={"locale": "de-DE", "traits": {"phone": "+491", "plan": "gold", "first_name": "L."}},
+    )
+    before = copy.deepcopy(one)
+    line = {"item_id": "501", "price": 5, "quantity": 2}
+    assert source_of(one, Identifiers(email="lena@shop.example")) == {
+        "id": "e-1",
+        "name": "purchase",
+        "time": "2026-11-20T14:03:09.120Z",
+        "properties": {"items": [line], **line, "num_items": 2, "value": 10},
+        "traits": {"email": "claimed@else.example", "first_name": "Lena", "address": {"city": "Kiel"}},
+        "context": {
+            "locale": "de-DE",
+            "traits": {"plan": "gold", "first_name": "Lena", "email": "lena@shop.example"},
+        },
+    }
+    assert one == before
+
+
+@pytest.mark.parametrize(
+    ("when", "is_sent"),
+    [
+        ("properties.n", True),
+        ("properties.zero", True),
+        ("properties.nothing", False),
+        ("properties.empty", False),
+        ("properties.n > `4`", True),
+        ("properties.n > `5`", False),
+        ("context.locale == 'de' || name == 'search'", True),
+    ],
+)
+def test_when_decides_as_jmespath_does(when: str, is_sent: bool) -> None:
+    pipeline = compiled(MINIMAL.replace("metric:", f'when: "{when}", metric:'))
+    planned = plan(pipeline, event("search", properties={"n": 5, "zero": 0, "empty": []}), LENA)
+    assert isinstance(planned, Planned) if is_sent else planned == SkippedBy("when is false")
+
+
+def test_when_that_cannot_be_evaluated_is_dead_without_quoting_the_event() -> None:
+    pipeline = compiled(MINIMAL.replace("metric:", "when: length(properties.n), metric:"))
+    planned = plan(pipeline, event("search", properties={"n": 5}), LENA)
+    assert planned == Dead("when: cannot be evaluated (JMESPathTypeError)")
+
+
+def test_stranger_is_deliverable_only_where_the_file_says_send() -> None:
+    held, sent = compiled(MINIMAL), compiled(MINIMAL + "anonymous: send\n")
+    assert [held.is_deliverable(who) for who in (Identifiers(), LENA)] == [False, True]
+    assert [sent.is_deliverable(who) for who in (Identifiers(), LENA)] == [True, True]

@@ -1,0 +1,154 @@
+"""Pipeline files: what they may say, and what is said when they are wrong."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from edge.consent import Purpose
+from edge.destinations import BUILTIN
+from edge.destinations.klaviyo import Klaviyo
+from edge.errors import ConfigErrors
+from edge.person import Identifiers
+from edge.pipeline import SkippedBy, load_pipelines, plan
+from tests.pipeline_files import ENVIRON, MINIMAL, compiled, event, problems_of
+
+LENA = Identifiers(email="lena@shop.example")
+
+
+def test_defaults_of_a_file_that_says_little() -> None:
+    pipeline = compiled(MINIMAL)
+    assert (pipeline.name, pipeline.file, pipeline.integration) == ("k", "p.yaml", "klaviyo-events-api")
+    assert (pipeline.is_enabled, pipeline.anonymous, pipeline.purposes) == (True, "hold", Purpose.MARKETING)
+    assert (pipeline.hold_for_s, pipeline.fresh_for_s, pipeline.max_age_s) == (1_209_600.0, 14_400.0, 259_200.0)
+    assert pipeline.destination == Klaviyo(pipeline.destination.private_api_key)  # type: ignore[attr-defined]
+
+
+def test_every_top_level_key_is_heard() -> None:
+    text = (
+        MINIMAL + "enabled: false\nconsent: [analytics, marketing]\nanonymous: drop\nhold_for: 2d\nfresh_for: 30min\n"
+    )
+    pipeline = compiled(text + "max_age: 1h\n")
+    assert (pipeline.is_enabled, pipeline.anonymous) == (False, "drop")
+    assert pipeline.purposes == Purpose.ANALYTICS | Purpose.MARKETING
+    assert (pipeline.hold_for_s, pipeline.fresh_for_s, pipeline.max_age_s) == (172_800.0, 1_800.0, 3_600.0)
+    assert plan(pipeline, event("search"), LENA) == SkippedBy("the pipeline is disabled")
+
+
+def test_hash_is_that_of_the_bytes() -> None:
+    assert compiled(MINIMAL).hash == hashlib.sha256(MINIMAL.encode()).hexdigest()[:16]
+    assert compiled(MINIMAL).hash != compiled(MINIMAL + "# more\n").hash
+
+
+def test_what_is_wrong_is_said_all_at_once() -> None:
+    text = """
+nam: k
+integration: klaviyo-event-api
+parameters: {private_api_key: "${KLAVIYO_PRIVATE_API_KEY}"}
+consent: [marketing, mails]
+anonymous: keep
+hold_for: 14
+event:
+  search: {metric: Searched Site}
+"""
+    assert problems_of(text) == [
+        "p.yaml:2: name: is missing; accepted is a text",
+        "p.yaml:2: events: names no event; accepted is 'view_item: {metric: …}', one event a line",
+        "p.yaml:2: nam: unknown key (did you mean name?); "
+        "accepted here: name, integration, enabled, parameters, global, consent, anonymous, hold_for, fresh_for, "
+        "max_age, events",
+        "p.yaml:3: integration: 'klaviyo-event-api' is not one of klaviyo-events-api "
+        "(did you mean klaviyo-events-api?)",
+        "p.yaml:5: consent[1]: 'mails' is not a purpose; accepted are functional, analytics, marketing, advertising",
+        "p.yaml:6: anonymous: 'keep' is not one of hold, send, drop",
+        "p.yaml:7: hold_for: '14' is not a duration; accepted is a number with its unit (ms, s, min, h or d), "
+        "such as 500ms, 90s, 15min, 4h or 14d",
+        "p.yaml:8: event: unknown key (did you mean events?); "
+        "accepted here: name, integration, enabled, parameters, global, consent, anonymous, hold_for, fresh_for, "
+        "max_age, events",
+    ]
+
+
+def test_what_is_wrong_with_an_event_is_said_all_at_once() -> None:
+    text = MINIMAL.replace(
+        "{search: {metric: Searched Site, properties: {Term: {source: properties.search_term}}}}",
+        """
+  begin_checkout: {metric: A}
+  started_checkout: {metric: B, event_name: C}
+  search:
+    metrics: D
+    lane: fast
+    when: "properties.value >"
+    properties: {Term: {mode: template}}
+""",
+    )
+    assert problems_of(text) == [
+        "p.yaml:8: events.started_checkout: is the same event as another one here; "
+        "accepted is one entry for started_checkout",
+        "p.yaml:8: events.started_checkout.event_name: says the same as metric; accepted is one of the two",
+        "p.yaml:10: events.search.metrics: unknown key (did you mean metric?); "
+        "accepted here: metric, event_name, properties, lane, when",
+        "p.yaml:11: events.search.lane: 'fast' is not one of live, background",
+        "p.yaml:12: events.search.when: 'properties.value >' is not a JMESPath expression; "
+        "accepted is one such as properties.value > `0`",
+        "p.yaml:13: events.search.properties.Term.mode: 'template' is not one of direct, static, array_map",
+    ]
+
+
+@pytest.mark.parametrize("when", ["nosuch(name)", "length(name, id)", "a ==", "a b"])
+def test_condition_is_tried_when_the_file_is_read(when: str) -> None:
+    problems = problems_of(MINIMAL.replace("metric:", f'when: "{when}", metric:'))
+    assert problems == [
+        f"p.yaml:6: events.search.when: '{when}' is not a JMESPath expression; "
+        "accepted is one such as properties.value > `0`"
+    ]
+
+
+def test_purposes_cannot_be_emptied_by_a_slip() -> None:
+    assert problems_of(MINIMAL + "consent: []\n") == [
+        "p.yaml:7: consent: names no purpose; accepted are functional, analytics, marketing, advertising"
+    ]
+
+
+@pytest.mark.parametrize("name", ["' k'", '"a\\tb"', "k" * 101])
+def test_name_that_cannot_stand_in_a_list_is_refused(name: str) -> None:
+    [problem] = problems_of(MINIMAL.replace("name: k", f"name: {name}"))
+    assert problem.endswith("is not a name; accepted are 1 to 100 printable characters")
+
+
+def test_directory_is_loaded_in_the_order_of_its_names(tmp_path: Path) -> None:
+    for file, name in (("b.yaml", "b"), ("a.yml", "a"), (".c.yaml", "c"), ("d.yaml~", "d"), ("notes.txt", "n")):
+        (tmp_path / file).write_text(MINIMAL.replace("name: k", f"name: {name}"))
+    assert [pipeline.name for pipeline in load_pipelines(tmp_path, ENVIRON)] == ["a", "b"]
+
+
+def test_problems_of_all_files_come_together_and_names_are_used_once(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(MINIMAL)
+    (tmp_path / "b.yaml").write_text(MINIMAL)
+    (tmp_path / "c.yaml").write_text(MINIMAL + "enabld: true\n")
+    (tmp_path / "d.yaml").write_bytes(b"name: \xff")
+    with pytest.raises(ConfigErrors) as caught:
+        load_pipelines(tmp_path, ENVIRON)
+    assert [(Path(problem.file).name, problem.line, problem.path) for problem in caught.value.problems] == [
+        ("b.yaml", 0, "name"),
+        ("c.yaml", 7, "enabld"),
+        ("d.yaml", 0, ""),
+    ]
+    assert caught.value.problems[0].what == (
+        f"'k' is also the name of {tmp_path / 'a.yaml'}; accepted is a name that no other pipeline has"
+    )
+
+
+def test_directory_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigErrors, match="is not a directory"):
+        load_pipelines(tmp_path / "none", ENVIRON)
+
+
+def test_shipped_pipelines_load() -> None:
+    shipped = Path(__file__).parents[2] / "pipelines"
+    names = [pipeline.name for pipeline in load_pipelines(shipped, ENVIRON)]
+    assert "klaviyo_events" in names
+
+
+def test_every_destination_is_found_by_its_own_word() -> None:
+    assert {word: destination.integration for word, destination in BUILTIN.items()} == {word: word for word in BUILTIN}
