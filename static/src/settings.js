@@ -1,0 +1,20 @@
+// What the site's engineer decided: the attributes of our tag, overruled by calls of config().
+
+export const settings = {};
+let base = location.origin + '/t/';
+
+/** Reads the tag that loads us; `script` is null when another program runs our text. */
+export const readTag = (script) => {
+  if (script) {
+    base = script.src;
+    Object.assign(settings, script.dataset);
+  }
+};
+
+/** Where batches go: beside the script unless told otherwise. Blocklists match on a `?`, so it never has one. */
+export const endpoint = () => new URL(settings.endpoint || 'e', base).href.split(/[?#]/)[0];
+
+/** `data-debug` without a value reads as the empty string. */
+export const isDebug = () => settings.debug || settings.debug === '';
+
+export const isAutomatic = () => settings.page !== 'off';
