@@ -1,0 +1,1 @@
+"""Running it: the two processes, the supervisor over them, and the listener that says how they are."""

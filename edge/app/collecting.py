@@ -1,0 +1,156 @@
+"""Process A: the collector over the spool it writes."""
+
+import asyncio
+import os
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from edge.app.keys import cookie_keys
+from edge.app.report import Report, exposition
+from edge.clock import Clock
+from edge.collector import Assets, Collector, CollectorSettings
+from edge.config import Config
+from edge.cookie import CookieSigner
+from edge.errors import StorageFailed, StorageFull
+from edge.ledger import LedgerView
+from edge.metrics import CollectorMetrics
+from edge.shipped import shipped
+from edge.spool import SpoolSettings, SpoolWriter
+
+log = structlog.get_logger(__name__)
+
+REOPEN_EVERY_S = 1.0
+STOP_LIMIT_S = 10.0
+
+
+def spool_settings(config: Config) -> SpoolSettings:
+    """Give the spool's settings from the configuration."""
+    return SpoolSettings(
+        directory=config.data_dir / "spool",
+        max_bytes=config.spool.max_bytes,
+        free_bytes=config.spool.free_bytes,
+        segment_bytes=config.spool.segment_bytes,
+        segment_age_s=config.spool.segment_age_s,
+    )
+
+
+def ledger_path(config: Config) -> Path:
+    """Give the ledger's file."""
+    return config.data_dir / "ledger.db"
+
+
+class OpeningSpool:
+    """A spool that may not be open yet: until then every batch gets 503 while the script is served."""
+
+    def __init__(self, config: Config, clock: Clock, stop: asyncio.Event) -> None:
+        self._config, self._clock, self._stop = config, clock, stop
+        self.writer: SpoolWriter | None = None
+        self.trouble = "the spool is not open yet"
+
+    async def open(self) -> None:
+        """Open the spool, however long its disk takes to come back; returns early when told to stop."""
+        while not self._stop.is_set():
+            writer = SpoolWriter(spool_settings(self._config), self._clock)
+            try:
+                await writer.open(floor_seq=await resolved_to(ledger_path(self._config)))
+            except StorageFailed as error:
+                self._note(str(error))
+                await _wait(self._stop, REOPEN_EVERY_S)
+            else:
+                self.writer, self.trouble = writer, ""
+                return
+
+    async def append(self, envelopes: Sequence[bytes]) -> int:
+        """Append as the spool does; StorageFull while it is not open."""
+        if self.writer is None:
+            raise StorageFull(self.trouble)
+        try:
+            first = await self.writer.append(envelopes)
+        except Exception as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = ""
+        return first
+
+    def _note(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            log.error("spool not open", reason=trouble)
+        self.trouble = trouble
+
+
+class CollectingProcess:
+    """Starts and stops the collector."""
+
+    role = "collector"
+
+    def __init__(self, config: Config, clock: Clock, stop: asyncio.Event) -> None:
+        self._config, self._stop = config, stop
+        self._registry = CollectorRegistry()
+        self._spool = OpeningSpool(config, clock, stop)
+        self._collector = Collector(
+            CollectorSettings(
+                listen=config.collector.listen,
+                origins=config.site.origins,
+                prefix=config.collector.prefix,
+                script=config.collector.script,
+                endpoint=config.collector.endpoint,
+                trusted_proxies=config.collector.trusted_proxies,
+                wait_for_consent=config.cookie.wait_for_consent,
+            ),
+            self._spool,
+            cookies=CookieSigner(cookie_keys(config.cookie.keys, config.data_dir), config.cookie.domain),
+            clock=clock,
+            random_bytes=secrets.token_bytes,
+            assets=Assets(shipped("static/datafly.js").read_bytes()),
+            metrics=CollectorMetrics(self._registry),
+        )
+
+    async def run(self) -> int:
+        """Listen until told to stop or until storage fails; give the exit code."""
+        await self._collector.start()
+        opening = asyncio.create_task(self._spool.open())
+        log.info("collector listens", listen=":".join(str(part) for part in self._config.collector.listen[1:]))
+        stopped, failed = asyncio.create_task(self._stop.wait()), asyncio.create_task(self._collector.failed.wait())
+        await asyncio.wait((stopped, failed), return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopped, failed, opening):
+            task.cancel()
+        if self._collector.failed.is_set():
+            return 1  # nothing is closed politely: a failed connection is not trusted with a checkpoint
+        await self._collector.stop(STOP_LIMIT_S)
+        if self._spool.writer is not None:
+            await self._spool.writer.close()
+        return 0
+
+    def report(self) -> Report:
+        """Say whether events can be stored."""
+        writer = self._spool.writer
+        detail = {"last_seq": writer.last_seq if writer else None, "trouble": self._spool.trouble or None}
+        return Report(
+            self.role, os.getpid(), writer is not None and not self._spool.trouble, detail, exposition(self._registry)
+        )
+
+
+async def resolved_to(path: Path) -> int:
+    """Give the ledger's cursor, a witness of which numbers were used; 0 when there is none to be read."""
+    try:
+        view = await LedgerView.open(path)
+    except sqlite3.Error:
+        return 0
+    try:
+        return await view.resolved_to()
+    except sqlite3.Error:
+        return 0
+    finally:
+        await view.close()
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,65 @@
+"""What a child process tells its supervisor, once a second, over an inherited pipe: one JSON line."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+from prometheus_client import CollectorRegistry, generate_latest
+
+REPORT_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a process is. `fatal` says why it ends and must not be started again."""
+
+    role: str
+    pid: int
+    is_ready: bool
+    detail: dict[str, Any] = field(default_factory=dict)
+    metrics: str = ""
+    fatal: str = ""
+
+
+def encode_report(report: Report) -> bytes:
+    """Give the line."""
+    return orjson.dumps(asdict(report)) + b"\n"
+
+
+def decode_report(line: bytes) -> Report:
+    """Read a line back."""
+    return Report(**orjson.loads(line))
+
+
+class Reporter:
+    """Writes reports to a pipe; a closed pipe means that the supervisor is gone, and sets `stop`."""
+
+    def __init__(self, descriptor: int | None, make: Callable[[], Report], stop: asyncio.Event) -> None:
+        self._descriptor, self._make, self._stop = descriptor, make, stop
+
+    async def run(self) -> None:
+        """Report now and every second until told to stop."""
+        while not self._stop.is_set():
+            self.send(self._make())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), REPORT_EVERY_S)
+
+    def send(self, report: Report) -> None:
+        """Write one report; a full pipe skips it, the next one says more."""
+        if self._descriptor is None:
+            return
+        try:
+            os.write(self._descriptor, encode_report(report))
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self._stop.set()
+
+
+def exposition(registry: CollectorRegistry) -> str:
+    """Give a registry as Prometheus text."""
+    return generate_latest(registry).decode()

@@ -1,0 +1,133 @@
+"""What `edge serve` runs: everything under a supervisor, or one part by itself."""
+
+import asyncio
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import structlog
+import uvloop
+
+from edge.app.collecting import CollectingProcess
+from edge.app.draining import DrainingProcess
+from edge.app.lock import take_lock
+from edge.app.ops import OpsListener
+from edge.app.report import Report, Reporter
+from edge.app.supervisor import Supervisor
+from edge.clock import SystemClock
+from edge.config import Config
+from edge.errors import StorageError, StorageTaken
+from edge.log import configure_logs
+from edge.pipeline import Pipeline
+
+log = structlog.get_logger(__name__)
+
+ROLES = ("collector", "drainer")
+
+
+class _Part(Protocol):
+    role: str
+
+    async def run(self) -> int: ...
+
+    def report(self) -> Report: ...
+
+
+def serve_all(config: Config, arguments: Sequence[str]) -> int:
+    """Run both parts under a supervisor; give the exit code."""
+    configure_logs("supervisor")
+    return _run(_supervise(config, arguments))
+
+
+def serve_one(role: str, config: Config, pipelines: list[Pipeline], report_fd: int | None) -> int:
+    """Run one part; without a supervisor's pipe it has the ops listener itself."""
+    configure_logs(role)
+    return _run(_serve_part(role, config, pipelines, report_fd))
+
+
+def _run(main: "asyncio.Future[int] | object") -> int:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)  # type: ignore[arg-type]  # a coroutine of ours
+
+
+async def _supervise(config: Config, arguments: Sequence[str]) -> int:
+    stop = _stop_on_signals()
+    try:
+        lock = take_lock(config.data_dir, "serve")
+    except StorageTaken as error:
+        log.error("cannot start", reason=str(error))
+        return 1
+    except StorageError as error:
+        log.warning("no lock for now", reason=str(error))
+        lock = -1
+    supervisor = Supervisor(ROLES, arguments, stop)
+    ops = OpsListener(supervisor.reports)
+    if not await _listen(ops, config):
+        return 1
+    try:
+        return await supervisor.run()
+    finally:
+        await ops.stop()
+        del lock
+
+
+async def _serve_part(role: str, config: Config, pipelines: list[Pipeline], report_fd: int | None) -> int:
+    stop = _stop_on_signals()
+    reporter = Reporter(report_fd, lambda: Report(role, 0, False), stop)
+    try:
+        take_lock(config.data_dir, role)
+        part = _part(role, config, pipelines, stop)
+    except StorageTaken as error:
+        log.error("cannot start", reason=str(error))
+        reporter.send(Report(role, 0, False, fatal=str(error)))
+        return 1
+    except StorageError as error:
+        log.error("cannot start", reason=str(error))
+        return 1
+    return await _with_reports(part, config, report_fd, stop)
+
+
+async def _with_reports(part: _Part, config: Config, report_fd: int | None, stop: asyncio.Event) -> int:
+    ops: OpsListener | None = None
+    if report_fd is None:
+        ops = OpsListener(lambda: _only(part))
+        if not await _listen(ops, config):
+            return 1
+    reporting = asyncio.create_task(Reporter(report_fd, part.report, stop).run())
+    try:
+        return await part.run()
+    except StorageError as error:
+        log.error("storage failed", error=str(error))
+        return 1
+    finally:
+        reporting.cancel()
+        if ops is not None:
+            await ops.stop()
+
+
+def _part(role: str, config: Config, pipelines: list[Pipeline], stop: asyncio.Event) -> _Part:
+    if role == "collector":
+        return CollectingProcess(config, SystemClock(), stop)
+    return DrainingProcess(config, pipelines, SystemClock(), stop)
+
+
+def _only(part: _Part) -> Mapping[str, Report | None]:
+    return {part.role: part.report()}
+
+
+async def _listen(ops: OpsListener, config: Config) -> bool:
+    _, host, port = config.ops.listen
+    try:
+        await ops.start(host, port)
+    except OSError as error:
+        log.error("the ops listener cannot listen", address=f"{host}:{port}", reason=error.strerror)
+        return False
+    return True
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,172 @@
+"""`edge dead`."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edge.cli.options import with_config
+from edge.cli.screen import as_json, console, plain, plain_lines, pretty_body, print_trimmed
+from edge.cli.stores import open_stores
+from edge.cli.surroundings import surroundings
+from edge.cli.times import moment, span
+from edge.config import Config
+from edge.ledger.looking import DeadView
+
+# Letters hold their payloads: a search by what no index knows reads this many at most.
+MAX_SEARCHED = 2_000
+
+
+@click.group()
+def dead() -> None:
+    """What a destination will never take, kept with the reason, the request and the answer."""
+
+
+@dead.command("list")
+@click.option("--pipeline", metavar="NAME", help="Only this pipeline's.")
+@click.option("--event", "event_name", metavar="NAME", help="Only events of this name.")
+@click.option("--reason", metavar="TEXT", help="Only reasons that contain this text.")
+@click.option("--limit", type=click.IntRange(1, MAX_SEARCHED), default=50, show_default=True)
+@click.option("--json", "is_json", is_flag=True, help="One JSON object a line.")
+@with_config
+def list_dead(
+    config: Config, pipeline: str | None, event_name: str | None, reason: str | None, limit: int, is_json: bool
+) -> None:
+    """List dead letters, the newest first."""
+    read = limit if reason is None else MAX_SEARCHED
+    letters = asyncio.run(_letters(config, pipeline, event_name, None, read))
+    _warn_where_full(letters, is_searching=reason is not None)
+    found = [letter for letter in letters if (reason or "").lower() in letter.reason.lower()][:limit]
+    if is_json:
+        for letter in found:
+            click.echo(as_json(_summary(letter)))
+    else:
+        _show_list(found, surroundings().clock.now_ms(), console())
+
+
+@dead.command("show")
+@click.argument("event_id")
+@click.option("--pipeline", metavar="NAME", help="Only this pipeline's letter.")
+@click.option("--json", "is_json", is_flag=True, help="One JSON object a line.")
+@with_config
+def show_dead(config: Config, event_id: str, pipeline: str | None, is_json: bool) -> None:
+    """Show why an event is dead, what was asked and answered. EVENT_ID is its id or its sequence number."""
+    asked = event_id.encode("utf-8", "replace").decode()
+    letters = asyncio.run(_letters_of(config, pipeline, asked))
+    if not letters:
+        click.echo(f"No dead letter of {plain(asked, 80)!r}; `edge dead list` shows what there is.", err=True)
+        sys.exit(1)
+    if is_json:
+        for letter in letters:
+            click.echo(as_json(_whole(letter)))
+        return
+    out, now_ms = console(), surroundings().clock.now_ms()
+    for index, letter in enumerate(letters):
+        if index:
+            out.print()
+        _show(letter, now_ms, out)
+
+
+async def _letters(
+    config: Config, pipeline: str | None, event: str | None, event_id: str | None, limit: int
+) -> list[DeadView]:
+    async with open_stores(config) as stores:
+        return await stores.ledger.dead(pipeline=pipeline, event=event, event_id=event_id, limit=limit)
+
+
+async def _letters_of(config: Config, pipeline: str | None, asked: str) -> list[DeadView]:
+    letters = [] if asked.startswith("#") else await _letters(config, pipeline, None, asked, MAX_SEARCHED)
+    number = asked.removeprefix("#")
+    if letters or not number.isascii() or not number.isdecimal():
+        return letters
+    newest = await _letters(config, pipeline, None, None, MAX_SEARCHED)
+    _warn_where_full(newest, is_searching=True)
+    return [letter for letter in newest if str(letter.seq) == number]
+
+
+def _warn_where_full(letters: Sequence[DeadView], *, is_searching: bool) -> None:
+    if is_searching and len(letters) == MAX_SEARCHED:
+        click.echo(f"Only the newest {MAX_SEARCHED:,} dead letters were searched.", err=True)
+
+
+def _show_list(letters: Sequence[DeadView], now_ms: int, out: Console) -> None:
+    if not letters:
+        out.print("No dead letters.")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("died", "pipeline", "event", "seq", "id"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "seq" else "left")
+    table.add_column("reason", overflow="fold")
+    for letter in letters:
+        table.add_row(
+            f"{span(now_ms - letter.died_at_ms)} ago",
+            plain(letter.pipeline, 24),
+            Text(plain(letter.event_name, 24), "bold"),
+            f"#{letter.seq}",
+            Text(plain(letter.event_id, 13), "dim"),
+            Text(plain(letter.reason), "red"),
+        )
+    print_trimmed(out, table)
+
+
+def _show(letter: DeadView, now_ms: int, out: Console) -> None:
+    title = f"{plain(letter.event_name) or 'unknown event'}  {plain(letter.event_id)}  #{letter.seq}"
+    out.print(Text.assemble((title, "bold"), f" in {plain(letter.pipeline)}"), soft_wrap=True)
+    out.print(Text(plain_lines(letter.reason), "bold red"), soft_wrap=True)
+    attempts = f"{letter.attempts} attempt{'' if letter.attempts == 1 else 's'}"
+    out.print(f"died {moment(letter.died_at_ms)} UTC, {span(now_ms - letter.died_at_ms)} ago, after {attempts}")
+    request, response = _tree(letter.request), _tree(letter.response)
+    if request is None:
+        out.print(Text("\nno request was made", "dim"))
+    else:
+        _show_part(out, f"{request.get('method')} {request.get('url')}", request)
+    if response is not None:
+        _show_part(out, f"answer {response.get('status')}", response)
+    if letter.payload and (request is None or request.get("body") != letter.payload.decode("utf-8", "replace")):
+        out.print(Text("\npayload", "bold"))
+        out.print(pretty_body(letter.payload), soft_wrap=True)
+
+
+def _show_part(out: Console, title: str, part: dict[str, Any]) -> None:
+    out.print(Text(f"\n{plain(title)}", "bold"), soft_wrap=True)
+    for name, value in (part.get("headers") or {}).items():
+        out.print(Text.assemble((f"{plain(name)}: ", "dim"), plain(value)), soft_wrap=True)
+    if part.get("body"):
+        out.print(pretty_body(part["body"]), soft_wrap=True)
+
+
+def _tree(text: str) -> dict[str, Any] | None:
+    """Give a stored request or answer; None where nothing was said."""
+    try:
+        tree = orjson.loads(text) if text else None
+    except orjson.JSONDecodeError:
+        return {"body": text}
+    return tree if isinstance(tree, dict) else None
+
+
+def _summary(letter: DeadView) -> dict[str, object]:
+    return {
+        "pipeline": letter.pipeline,
+        "seq": letter.seq,
+        "id": letter.event_id,
+        "name": letter.event_name,
+        "died_at_ms": letter.died_at_ms,
+        "attempts": letter.attempts,
+        "reason": letter.reason,
+    }
+
+
+def _whole(letter: DeadView) -> dict[str, object]:
+    payload = letter.payload.decode("utf-8", "replace")
+    return {
+        **_summary(letter),
+        "request": _tree(letter.request),
+        "response": _tree(letter.response),
+        "payload": payload,
+    }

@@ -1,0 +1,72 @@
+"""One example of every shop event, as a page of a small tea shop would send it."""
+
+from typing import Any
+
+EMAIL = "lena@shop.example"
+
+_CUP = {
+    "item_id": "TK-CUP-02",
+    "sku": "CUP-02-B",
+    "item_name": "River cup",
+    "item_brand": "Tea & Kiln",
+    "item_category": "Cups",
+    "item_variant": "Blue",
+    "categories": ["Cups", "New"],
+    "price": 19.99,
+    "quantity": 2,
+    "item_url": "https://shop.example/products/river-cup",
+    "image_url": "https://shop.example/images/river-cup.jpg",
+}
+_POT = {
+    **_CUP,
+    "item_id": "TK-POT-01",
+    "sku": "POT-01",
+    "item_name": "Moon teapot",
+    "item_category": "Teapots",
+    "item_variant": "White",
+    "categories": ["Teapots"],
+    "price": 64.0,
+    "quantity": 1,
+    "item_url": "https://shop.example/products/moon-teapot",
+    "image_url": "https://shop.example/images/moon-teapot.jpg",
+}
+_PROPERTIES: dict[str, dict[str, Any]] = {
+    "view_item": {"currency": "GBP", "value": 64.0, "items": [_POT]},
+    "add_to_cart": {
+        "currency": "GBP",
+        "items": [_CUP],
+        "checkout_url": "https://shop.example/checkout",
+    },
+    "started_checkout": {
+        "currency": "GBP",
+        "checkout_id": "ck-1001",
+        "checkout_url": "https://shop.example/checkout/ck-1001",
+        "items": [_POT, _CUP],
+    },
+    "purchase": {
+        "transaction_id": "order-1001",
+        "currency": "GBP",
+        "value": 108.93,
+        "tax": 18.16,
+        "shipping": 4.95,
+        "coupon": "",
+        "items": [_POT, _CUP],
+    },
+    "search": {"search_term": "teapot", "results_count": 12},
+    "sign_up": {"method": "footer form"},
+}
+_PATHS = {"view_item": "/products/moon-teapot", "search": "/search", "sign_up": "/signup", "page_view": "/"}
+
+
+def example(name: str) -> dict[str, Any]:
+    """Give an event in the form of a browser batch; one that no shop event is like has a page and no properties."""
+    path = _PATHS.get(name, "/cart")
+    return {
+        "id": "00000000-0000-4000-8000-000000000001",
+        "name": name,
+        "properties": _PROPERTIES.get(name, {}),
+        "traits": {"email": EMAIL},
+        "context": {
+            "page": {"url": f"https://shop.example{path}", "path": path, "title": "Tea & Kiln", "referrer": ""}
+        },
+    }

@@ -1,0 +1,54 @@
+"""What every verb shares: which configuration, which data directory, and how bad ones are said."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edge.config import Config, find_config, load_config
+from edge.errors import ConfigErrors
+from edge.pipeline import Pipeline, load_pipelines
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+WRONG_USE = 2
+
+
+def with_config(verb: F) -> F:
+    """Give a verb `--config` and `--data-dir`, and call it with the `config` they lead to."""
+
+    @click.option("--config", "config_file", metavar="FILE", help="Default: $EDGE_CONFIG, else config/edge.yaml.")
+    @click.option("--data-dir", metavar="DIR", help="Instead of the configuration's data_dir.")
+    @functools.wraps(verb)
+    def wrapped(*args: Any, config_file: str | None, data_dir: str | None, **kwargs: Any) -> Any:
+        with config_errors_exit():
+            config = load_config(find_config(config_file, os.environ), os.environ)
+        if data_dir is not None:
+            config = replace(config, data_dir=Path(data_dir).absolute())
+        return verb(*args, config=config, **kwargs)
+
+    return wrapped  # type: ignore[return-value]  # click has added parameters of its own
+
+
+class config_errors_exit:
+    """Print every problem of a file and exit 2."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, ConfigErrors):
+            for problem in error.problems:
+                click.echo(str(problem), err=True)
+            sys.exit(WRONG_USE)
+
+
+def pipelines_of(config: Config) -> list[Pipeline]:
+    """Load the configured pipelines; print every problem and exit 2 when there is one."""
+    with config_errors_exit():
+        return load_pipelines(config.pipelines, os.environ)

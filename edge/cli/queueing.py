@@ -1,0 +1,189 @@
+"""`edge queue`."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edge.cli.options import with_config
+from edge.cli.pipeline_files import files_of, load_leniently
+from edge.cli.screen import as_json, console, plain, print_trimmed
+from edge.cli.stores import Stores, event_of, open_stores
+from edge.cli.surroundings import surroundings
+from edge.cli.times import moment, span
+from edge.config import Config
+from edge.consent import names_of
+from edge.delivery import Fate
+from edge.ledger.looking import PipelineDepth
+from edge.pipeline import Pipeline
+
+# What a page of withheld events without a single other outcome says: nobody was ever asked.
+ALL_WITHHELD_AT = 100
+OPEN = (Fate.WAITING, Fate.HELD)
+ENDED = (Fate.DELIVERED, Fate.WITHHELD, Fate.UNMAPPED, Fate.SKIPPED, Fate.EXPIRED, Fate.DEAD)
+RARE = (Fate.ERASED, Fate.DAMAGED)
+STYLES = {Fate.DELIVERED: "green", Fate.WAITING: "yellow", Fate.HELD: "cyan", Fate.DEAD: "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One pipeline; `since_ms` has, for behind, waiting and held, when the oldest of them was accepted."""
+
+    depth: PipelineDepth
+    since_ms: dict[str, int]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Everything at one moment."""
+
+    now_ms: int
+    accepted_to: int
+    resolved_to: int
+    unresolved_since_ms: int | None
+    standings: tuple[Standing, ...]
+    not_started: tuple[str, ...]
+
+
+@click.command()
+@click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the table.")
+@with_config
+def queue(config: Config, is_json: bool) -> None:
+    """Show how deep the queue is: for each pipeline what was delivered, what is open, and since when."""
+    found = asyncio.run(_look(config, surroundings().clock.now_ms()))
+    if is_json:
+        click.echo(as_json(_json(found)))
+    else:
+        _show(found, config.site.name, console())
+
+
+async def _look(config: Config, now_ms: int) -> Queue:
+    files = load_leniently(files_of(config.pipelines), os.environ)
+    broken = {problem.file for problem in files.problems}
+    async with open_stores(config) as stores:
+        resolved = await stores.ledger.resolved_to()
+        depths = await stores.ledger.depths()
+        standings = [await _standing(stores, depth, files.pipelines.get(depth.name), bool(broken)) for depth in depths]
+        last = max(resolved, await stores.spool.last_seq())
+        unresolved_ms = await _accepted_after(stores, resolved)
+    known = {depth.name for depth in depths}
+    not_started = tuple(name for name in files.pipelines if name not in known)
+    return Queue(now_ms, last, resolved, unresolved_ms, tuple(standings), not_started)
+
+
+async def _standing(stores: Stores, depth: PipelineDepth, file: Pipeline | None, is_any_broken: bool) -> Standing:
+    since: dict[str, int] = {}
+    if depth.behind and (behind_ms := await _accepted_after(stores, depth.cursor)) is not None:
+        since["behind"] = behind_ms
+    for fate, oldest in ((Fate.WAITING, stores.earliest.waiting), (Fate.HELD, stores.earliest.held)):
+        seq = await oldest(depth.name) if depth.events.get(fate) else None
+        for entry in await stores.ledger.by_seqs([seq] if seq is not None else []):
+            since[fate] = entry.received_at_ms
+    return Standing(depth, since, tuple(_notes(depth, file, is_any_broken)))
+
+
+async def _accepted_after(stores: Stores, seq: int) -> int | None:
+    rows = await stores.spool.read(seq, 1)
+    event = event_of(rows[0]) if rows else None
+    return event.received_at_ms if event is not None else None
+
+
+def _notes(depth: PipelineDepth, file: Pipeline | None, is_any_broken: bool) -> list[str]:
+    notes = []
+    if depth.paused:
+        notes.append(f"paused, its credentials are refused ({plain(depth.paused)}); one event is tried every 15 min")
+    if file is None:
+        notes.append("a file has an error, see `edge check`" if is_any_broken else "no file has this name any more")
+    elif not file.is_enabled:
+        notes.append("disabled: its events are skipped")
+    others = [count for fate, count in depth.events.items() if fate not in (Fate.WITHHELD, Fate.UNMAPPED)]
+    if depth.events.get(Fate.WITHHELD, 0) >= ALL_WITHHELD_AT and not any(others):
+        needs = f" (it needs {', '.join(names_of(file.purposes))})" if file is not None else ""
+        notes.append(f"every event so far was withheld{needs}: is consent asked for, and does it reach us?")
+    return notes
+
+
+def _show(found: Queue, site: str, out: Console) -> None:
+    head = Text.assemble((plain(site), "bold"), f"  {moment(found.now_ms)} UTC  accepted up to #{found.accepted_to:,}")
+    out.print(head, soft_wrap=True)
+    out.print(_resolver(found), soft_wrap=True)
+    out.print()
+    if not found.standings:
+        out.print("No pipeline has started, so nothing is delivered.")
+    else:
+        print_trimmed(out, _table(found))
+    for standing in found.standings:
+        for note in standing.notes:
+            out.print(Text(f"{plain(standing.depth.name)}: {note}", "yellow"), soft_wrap=True)
+    for name in found.not_started:
+        out.print(Text(f"{name}: has a file and never ran; it starts with the next `edge serve`", "yellow"))
+
+
+def _resolver(found: Queue) -> Text:
+    behind = found.accepted_to - found.resolved_to
+    if not behind:
+        return Text("the resolver is at the head", "dim")
+    since = f", the oldest for {span(found.now_ms - found.unresolved_since_ms)}" if found.unresolved_since_ms else ""
+    return Text(f"the resolver is {behind:,} behind{since}", "yellow")
+
+
+def _table(found: Queue) -> Table:
+    rare = [fate for fate in RARE if any(standing.depth.events.get(fate) for standing in found.standings)]
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("pipeline", no_wrap=True, overflow="ellipsis", max_width=24)
+    names = ["behind", *OPEN, *ENDED, *rare]
+    for name in names:
+        table.add_column(str(name), justify="right", no_wrap=True)
+    for standing in found.standings:
+        counts = {"behind": standing.depth.behind, **standing.depth.events}
+        ages = {name: span(found.now_ms - since_ms) for name, since_ms in standing.since_ms.items()}
+        style = "bold red" if standing.depth.paused else "bold"
+        cells = [_cell(name, counts.get(name, 0), ages.get(name)) for name in names]
+        table.add_row(Text(plain(standing.depth.name), style), *cells)
+    return table
+
+
+def _cell(name: str, count: int, age: str | None) -> Text:
+    if not count:
+        return Text("·", "dim")
+    style = STYLES.get(Fate(name), "") if name != "behind" else "yellow"
+    return Text.assemble((f"{count:,}", style), (f"\n{age}" if age else "", "dim"))
+
+
+def _json(found: Queue) -> dict[str, object]:
+    return {
+        "at_ms": found.now_ms,
+        "accepted_to": found.accepted_to,
+        "resolved_to": found.resolved_to,
+        "resolver": {
+            "behind": found.accepted_to - found.resolved_to,
+            "oldest_s": _age_s(found, found.unresolved_since_ms),
+        },
+        "pipelines": [_standing_json(found, standing) for standing in found.standings],
+        "not_started": found.not_started,
+    }
+
+
+def _standing_json(found: Queue, standing: Standing) -> dict[str, object]:
+    depth = standing.depth
+    open_since: Sequence[int] = list(standing.since_ms.values())
+    return {
+        "name": depth.name,
+        "cursor": depth.cursor,
+        "behind": depth.behind,
+        "paused": depth.paused,
+        "events": {fate.value: depth.events.get(fate, 0) for fate in Fate},
+        "oldest_s": _age_s(found, min(open_since, default=None)),
+        "oldest_each_s": {str(name): _age_s(found, since_ms) for name, since_ms in standing.since_ms.items()},
+        "notes": standing.notes,
+    }
+
+
+def _age_s(found: Queue, since_ms: int | None) -> float | None:
+    return None if since_ms is None else max(0, found.now_ms - since_ms) / 1_000

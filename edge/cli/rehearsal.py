@@ -1,0 +1,112 @@
+"""What a pipeline would make of an event, with nothing stored and nothing sent."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import orjson
+
+from edge.consent import names_of
+from edge.consent_rules import ConsentSettings, decide
+from edge.delivery import Request
+from edge.destinations.base import first_request
+from edge.drainer.sending import shown_request
+from edge.errors import EdgeError
+from edge.event import BROWSER_SOURCE, Event, decode
+from edge.person import Identifiers
+from edge.pipeline import Dead, Pipeline, Planned, SkippedBy, Unmapped, plan
+from edge.wire import Arrival, Rejected, find_consent, parse_events, read_batch
+
+BROWSER = "0" * 32
+Word: TypeAlias = Literal["sent", "unmapped", "withheld", "held", "skipped", "expired", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """One event in one pipeline. `notes` say what a real delivery may decide otherwise."""
+
+    pipeline: Pipeline
+    event: Event
+    word: Word
+    reason: str = ""
+    request: Request | None = None
+    metric: str = ""
+    lane: str = ""
+    notes: tuple[str, ...] = ()
+
+    def shown_headers(self) -> dict[str, str]:
+        """Give the request's headers with credentials masked."""
+        if self.request is None:
+            return {}
+        headers: dict[str, str] = orjson.loads(shown_request(replace(self.request, body=b"")))["headers"]
+        return headers
+
+
+def read_events(text: bytes, now_ms: int) -> tuple[list[Event], list[Rejected]]:
+    """Read an event in the form of a browser batch, a whole batch, or a stored envelope.
+
+    Raises:
+        EdgeError: the text is none of them; the message says what is wrong.
+    """
+    try:
+        tree: Any = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise EdgeError(f"it is not JSON: {error.args[0].partition(':')[0]}") from error
+    if isinstance(tree, dict) and "received_at" in tree:
+        try:
+            return [decode(text)], []
+        except ValueError as error:
+            raise EdgeError(f"it looks like a stored envelope and is {error}") from error
+    batch = (
+        tree if isinstance(tree, dict) and "events" in tree else {"events": tree if isinstance(tree, list) else [tree]}
+    )
+    arrival = Arrival(now_ms, BROWSER_SOURCE, BROWSER, None, None, has_gpc=False)
+    return parse_events(read_batch(orjson.dumps(batch)), arrival)
+
+
+def rehearse(
+    pipeline: Pipeline, event: Event, identifiers: Identifiers, *, consent: ConsentSettings, now_ms: int
+) -> Rehearsal:
+    """Say what becomes of an event, in the order in which a delivery asks: mapping, consent, visitor, age, words."""
+    fresh = Rehearsal(pipeline, event, "sent")
+    if pipeline.event_plan(event.canonical_name) is None:
+        return replace(fresh, word="unmapped", reason="the file says nothing of this event")
+    if (missing := _missing_purposes(pipeline, event, consent)) is not None:
+        return replace(fresh, word="withheld", reason=missing)
+    if not pipeline.is_deliverable(identifiers) and pipeline.is_enabled:
+        return _stranger(fresh)
+    if now_ms - event.received_at_ms > pipeline.max_age_s * 1_000:
+        return replace(fresh, word="expired", reason="it was accepted longer ago than max_age")
+    return _planned(fresh, identifiers, now_ms)
+
+
+def _missing_purposes(pipeline: Pipeline, event: Event, settings: ConsentSettings) -> str | None:
+    """Say which purpose the event's own words deny; where it says nothing, a preview takes consent as given."""
+    answer = find_consent(event.context)
+    if answer is None:
+        return None
+    has_gpc = event.context.get("gpc") is True
+    decision = decide(answer=answer, remembered=None, has_gpc=has_gpc, settings=settings)
+    missing = names_of(pipeline.purposes & ~decision.granted)
+    return f"the event's own consent does not grant {', '.join(missing)}" if missing else None
+
+
+def _stranger(fresh: Rehearsal) -> Rehearsal:
+    if fresh.pipeline.anonymous == "drop":
+        return replace(fresh, word="skipped", reason="nobody knows the visitor, and the file says anonymous: drop")
+    return replace(fresh, word="held", reason="nobody knows the visitor; try --email, --phone or --customer-id")
+
+
+def _planned(fresh: Rehearsal, identifiers: Identifiers, now_ms: int) -> Rehearsal:
+    pipeline, event = fresh.pipeline, fresh.event
+    match plan(pipeline, event, identifiers):
+        case Unmapped():
+            return replace(fresh, word="unmapped", reason="the file says nothing of this event")
+        case SkippedBy(reason=reason):
+            return replace(fresh, word="skipped", reason=reason)
+        case Dead(reason=reason):
+            return replace(fresh, word="dead", reason=reason)
+        case Planned(payload=payload, metric=metric, lane=lane):
+            is_old = now_ms - event.time_ms > pipeline.fresh_for_s * 1_000
+            request = first_request(pipeline.destination, replace(payload, is_backfill=is_old))
+            notes = ("older than fresh_for, so it is marked as backfill",) if is_old else ()
+            return replace(fresh, request=request, metric=metric, lane=lane, notes=notes)

@@ -1,0 +1,52 @@
+"""`edge sandbox`."""
+
+import asyncio
+import sys
+from ipaddress import ip_address
+
+import click
+
+from edge.cli.screen import as_json
+from edge.cli.surroundings import surroundings
+from edge.sandbox.app import Running, serve
+from edge.sandbox.klaviyo import KEY
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8090, show_default=True, help="0 takes a free one.")
+@click.option("--json", "is_json", is_flag=True, help="Say the addresses as one JSON object.")
+def sandbox(host: str, port: int, is_json: bool) -> None:
+    """Run fake vendors that refuse what the real ones refuse, until Ctrl-C."""
+    if not _is_loopback(host):
+        raise click.UsageError(f"--host {host}: the sandbox asks nobody who they are; accepted is a loopback address")
+    announce = _say_json if is_json else _say
+    try:
+        asyncio.run(serve(host, port, clock=surroundings().clock, announce=announce))
+    except OSError as error:
+        click.echo(f"{host}:{port} cannot be listened on: {error.strerror}; --port 0 takes a free one", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        return
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _say(running: Running) -> None:
+    click.echo(f"sandbox on {running.url}, Ctrl-C ends it\n\nIn a pipeline's file:\n")
+    for vendor in running.sandbox.vendors:
+        click.echo(f"    # {vendor.name}; the accepted key is {KEY}")
+        click.echo(f"    parameters:\n      base_url: {running.base_url(vendor.name)}\n")
+    click.echo(f'What arrived:  curl {running.url}/received\nWhat may fail: docs/sandbox.md, "Faults"')
+
+
+def _say_json(running: Running) -> None:
+    vendors = [{"name": v.name, "base_url": running.base_url(v.name), "key": KEY} for v in running.sandbox.vendors]
+    click.echo(as_json({"url": running.url, "vendors": vendors}))

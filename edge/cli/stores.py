@@ -1,0 +1,61 @@
+"""The stores of a running or stopped service, opened read-only."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import click
+
+from edge.app.collecting import ledger_path, spool_settings
+from edge.cli.earliest import Earliest
+from edge.config import Config
+from edge.event import Event, decode
+from edge.ledger import LedgerView
+from edge.spool import Row, SpoolReader
+
+
+class Unavailable(click.ClickException):
+    """Raised when there is nothing to look at, or it cannot be read; exit code 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What a verb looks at."""
+
+    ledger: LedgerView
+    earliest: Earliest
+    spool: SpoolReader
+
+
+@asynccontextmanager
+async def open_stores(config: Config) -> AsyncIterator[Stores]:
+    """Open ledger and spool, and close them afterwards.
+
+    Raises:
+        Unavailable: there is no ledger, or SQLite cannot read it, now or later in the block.
+    """
+    path = ledger_path(config)
+    if not path.exists():
+        raise Unavailable(f"{path}: no ledger here; `edge serve` makes it, and --data-dir names another place")
+    try:
+        ledger, earliest = await LedgerView.open(path), await Earliest.open(path)
+        spool = SpoolReader(spool_settings(config).directory)
+        try:
+            yield Stores(ledger, earliest, spool)
+        finally:
+            await spool.close()
+            await earliest.close()
+            await ledger.close()
+    except sqlite3.Error as error:
+        raise Unavailable(f"{path}: cannot be read ({error}); run this as the user the service runs as") from error
+
+
+def event_of(row: Row | None) -> Event | None:
+    """Give a stored envelope's event; None where there is none, or its bytes are damaged."""
+    if row is None or row.is_damaged:
+        return None
+    try:
+        return decode(row.body)
+    except ValueError:
+        return None

@@ -1,0 +1,122 @@
+"""One event's story, put together from spool, journal, ledger and pipeline files; `edge why` tells it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edge.cli.stores import Stores, event_of
+from edge.consent import Purpose, names_of
+from edge.event import BROWSER_SOURCE, Event
+from edge.ledger.looking import JournalEntry, PipelineFate, VisitorView
+from edge.ledger.records import JournalFate
+from edge.pipeline import Pipeline
+from edge.resolver import event_key, order_key
+
+# How much of what is not resolved yet is searched for an id.
+MAX_UNRESOLVED = 20_000
+PAGE_EVENTS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the event stands in one pipeline; `file` None: no readable file has this name now."""
+
+    fate: PipelineFate
+    cursor: int
+    paused: str | None
+    file: Pipeline | None
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known of one event.
+
+    `entry` None: accepted, and not resolved yet. `event` None: its envelope is gone from the spool, or damaged.
+    `original` is what a duplicate repeats; `repeats` are later arrivals of this one. `linked_at_ms` is when the
+    event that linked the visitor arrived.
+    """
+
+    seq: int
+    entry: JournalEntry | None
+    event: Event | None
+    visitor: VisitorView | None
+    linked_at_ms: int | None
+    original: JournalEntry | None
+    repeats: tuple[JournalEntry, ...]
+    stages: tuple[Stage, ...]
+    resolved_to: int
+
+
+async def find_story(stores: Stores, asked: str, files: Mapping[str, Pipeline]) -> Story | None:
+    """Find an event by its id, or by its sequence number: 1042 or #1042."""
+    rows = [] if asked.startswith("#") else await stores.ledger.by_keys([event_key(BROWSER_SOURCE, asked)])
+    number = asked.removeprefix("#")
+    if rows:
+        return await _resolved(stores, rows[0], files)
+    if not asked.startswith("#") and (waiting := await _unresolved(stores, asked, None)):
+        return waiting
+    if not number.isascii() or not number.isdecimal() or len(number) > 18:
+        return None
+    entries = await stores.ledger.by_seqs([int(number)])
+    return await _resolved(stores, entries[0], files) if entries else await _unresolved(stores, None, int(number))
+
+
+async def _unresolved(stores: Stores, event_id: str | None, seq: int | None) -> Story | None:
+    """Search what the resolver has not come to."""
+    resolved = after = await stores.ledger.resolved_to()
+    while rows := await stores.spool.read(after, PAGE_EVENTS):
+        for row in rows:
+            event = event_of(row)
+            if row.seq == seq or (event is not None and event.id == event_id):
+                return Story(row.seq, None, event, None, None, None, (), (), resolved)
+        after = rows[-1].seq
+        if after - resolved > MAX_UNRESOLVED:
+            break
+    return None
+
+
+async def _resolved(stores: Stores, entry: JournalEntry, files: Mapping[str, Pipeline]) -> Story:
+    event = event_of((await stores.spool.read_at([entry.seq])).get(entry.seq))
+    same = [one for one in await stores.ledger.by_keys([entry.key]) if one.key] if entry.key else []
+    visitor = await stores.ledger.visitor(entry.visitor) if entry.visitor is not None else None
+    is_open = entry.fate is JournalFate.OPEN
+    stages = await _stages(stores, entry, files) if is_open or entry.fate is JournalFate.DAMAGED else ()
+    return Story(
+        seq=entry.seq,
+        entry=entry,
+        event=event,
+        visitor=visitor,
+        linked_at_ms=await _accepted_at(stores, visitor.linked_seq) if visitor is not None else None,
+        original=None if is_open else await _original(stores, entry, same, event),
+        repeats=tuple(one for one in same if one.seq > entry.seq),
+        stages=stages,
+        resolved_to=await stores.ledger.resolved_to(),
+    )
+
+
+async def _original(
+    stores: Stores, entry: JournalEntry, same: list[JournalEntry], event: Event | None
+) -> JournalEntry | None:
+    """Give what a duplicate repeats: the same id, or for a purchase the same order."""
+    earlier = [one for one in same if one.seq < entry.seq]
+    if earlier or event is None or event.order_id is None:
+        return earlier[0] if earlier else None
+    seq = await stores.earliest.report_of_order(order_key(event.order_id))
+    found = await stores.ledger.by_seqs([seq]) if seq is not None and seq != entry.seq else []
+    return found[0] if found else None
+
+
+async def _accepted_at(stores: Stores, seq: int | None) -> int | None:
+    entries = await stores.ledger.by_seqs([seq]) if seq is not None else []
+    return entries[0].received_at_ms if entries else None
+
+
+async def _stages(stores: Stores, entry: JournalEntry, files: Mapping[str, Pipeline]) -> tuple[Stage, ...]:
+    fates = await stores.ledger.fates(entry)
+    depths = {depth.name: depth for depth in await stores.ledger.depths()}
+    stages = []
+    for fate in fates:
+        depth, file = depths[fate.pipeline], files.get(fate.pipeline)
+        missing = names_of(file.purposes & ~Purpose(entry.granted)) if file is not None else []
+        stages.append(Stage(fate, depth.cursor, depth.paused, file, tuple(missing)))
+    return tuple(stages)

@@ -1,0 +1,1 @@
+"""The demonstration: a small shop on one origin with the sidecar."""
