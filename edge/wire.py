@@ -256,7 +256,7 @@ def _id(raw: JSON, index: int, batch: Batch, arrival: Arrival, encoded: bytes) -
 def _derived_id(batch: Batch, arrival: Arrival, index: int, content: bytes) -> str:
     """Give the id of an event that has none: the same body from the same browser gives the same id again."""
     place = f"{arrival.browser} {batch.sent_at_ms} {index} ".encode()
-    return blake2b(place + content, digest_size=16).hexdigest()
+    return blake2b(place + orjson.dumps(batch.context) + content, digest_size=16).hexdigest()
 
 
 def _time(raw: JSON, sent_at_ms: int | None, received_at_ms: int) -> tuple[int, bool]:

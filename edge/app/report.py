@@ -11,6 +11,7 @@ import orjson
 from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 
 REPORT_EVERY_S = 1.0
+REPORT_UNREADY_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,13 @@ class Reporter:
         self._descriptor, self._make, self._stop = descriptor, make, stop
 
     async def run(self) -> None:
-        """Report now and every second until told to stop."""
+        """Report now and every second until told to stop; more often while not ready, so that a start is seen soon."""
         while not self._stop.is_set():
-            self.send(self._make())
+            report = self._make()
+            self.send(report)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), REPORT_EVERY_S)
+                wait_s = REPORT_EVERY_S if report.is_ready else REPORT_UNREADY_EVERY_S
+                await asyncio.wait_for(self._stop.wait(), wait_s)
 
     def send(self, report: Report) -> None:
         """Write one report; a full pipe skips it, the next one says more."""
@@ -62,5 +65,5 @@ class Reporter:
 
 def exposition(registry: CollectorRegistry) -> str:
     """Give a registry as Prometheus text, without the moments at which counters were made."""
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it unannotated
     return generate_latest(registry).decode()

@@ -14,7 +14,7 @@ from edge.app.report import Report, decode_report
 log = structlog.get_logger(__name__)
 
 FIRST_WAIT_S = 0.1
-LONGEST_WAIT_S = 5.0
+LONGEST_WAIT_S = 1.0  # with the time a start takes, ready again within three seconds of any death
 STEADY_AFTER_S = 10.0
 KILL_AFTER_S = 15.0
 REPORT_VALID_S = 5.0

@@ -161,8 +161,8 @@ def _stage(stage: Stage, story: Story, entry: JournalEntry, config: Config, now_
     fate = stage.fate
     if fate.fate is None:
         return _not_reached(stage, entry)
-    word = Text(fate.fate.value, STYLES.get(fate.fate, TROUBLE if fate.fate in (Fate.DEAD, Fate.DAMAGED) else ""))
-    lines = [word.append(_when(stage, entry), "none")]
+    style = STYLES.get(fate.fate, TROUBLE if fate.fate in (Fate.DEAD, Fate.DAMAGED) else "")
+    lines = [Text.assemble((fate.fate.value, style), _when(stage, entry))]
     lines += [Text(line) for line in _reasons(stage, story, entry, config, now_ms)]
     if stage.paused and fate.fate is Fate.WAITING:
         lines.append(_paused(stage.paused))

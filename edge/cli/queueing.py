@@ -81,7 +81,7 @@ async def _standing(stores: Stores, depth: PipelineDepth, file: Pipeline | None,
     since: dict[str, int] = {}
     if depth.behind and (behind_ms := await _accepted_after(stores, depth.cursor)) is not None:
         since["behind"] = behind_ms
-    for fate, oldest in ((Fate.WAITING, stores.earliest.waiting), (Fate.HELD, stores.earliest.held)):
+    for fate, oldest in ((Fate.WAITING, stores.ledger.oldest_waiting), (Fate.HELD, stores.ledger.oldest_held)):
         seq = await oldest(depth.name) if depth.events.get(fate) else None
         for entry in await stores.ledger.by_seqs([seq] if seq is not None else []):
             since[fate] = entry.received_at_ms

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import click
 
 from edge.app.collecting import ledger_path, spool_settings
-from edge.cli.earliest import Earliest
 from edge.config import Config
 from edge.event import Event, decode
 from edge.ledger import LedgerView
@@ -24,7 +23,6 @@ class Stores:
     """What a verb looks at."""
 
     ledger: LedgerView
-    earliest: Earliest
     spool: SpoolReader
 
 
@@ -39,13 +37,12 @@ async def open_stores(config: Config) -> AsyncIterator[Stores]:
     if not path.exists():
         raise Unavailable(f"{path}: no ledger here; `edge serve` makes it, and --data-dir names another place")
     try:
-        ledger, earliest = await LedgerView.open(path), await Earliest.open(path)
+        ledger = await LedgerView.open(path)
         spool = SpoolReader(spool_settings(config).directory)
         try:
-            yield Stores(ledger, earliest, spool)
+            yield Stores(ledger, spool)
         finally:
             await spool.close()
-            await earliest.close()
             await ledger.close()
     except sqlite3.Error as error:
         raise Unavailable(f"{path}: cannot be read ({error}); run this as the user the service runs as") from error

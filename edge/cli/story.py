@@ -101,7 +101,7 @@ async def _original(
     earlier = [one for one in same if one.seq < entry.seq]
     if earlier or event is None or event.order_id is None:
         return earlier[0] if earlier else None
-    seq = await stores.earliest.report_of_order(order_key(event.order_id))
+    seq = await stores.ledger.first_of_order(order_key(event.order_id))
     found = await stores.ledger.by_seqs([seq]) if seq is not None and seq != entry.seq else []
     return found[0] if found else None
 

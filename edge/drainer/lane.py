@@ -103,7 +103,7 @@ class PipelineDrainer:
             return self._dead(end, event, KILLER, row.payload or b"")
         if row.payload is not None:
             payload = Payload(row.payload, row.time_ms)
-            event_id, name = (event.id, event.name) if event else ("", "")
+            event_id, name = (event.id, event.canonical_name) if event else ("", "")
             return Job(row.seq, row.visitor, payload, row.since_ms, row.attempts, event_id, name)
         if event is None:
             return replace(end, fate=Fate.DAMAGED)
@@ -164,7 +164,7 @@ class PipelineDrainer:
     def _plan(self, end: Settlement, event: Event, identifiers: Identifiers, *, since_ms: int) -> Settlement | Job:
         match plan(self.pipeline, event, identifiers):
             case Planned(payload):
-                return Job(end.seq, end.visitor, payload, since_ms, end.attempts, event.id, event.name)
+                return Job(end.seq, end.visitor, payload, since_ms, end.attempts, event.id, event.canonical_name)
             case Unmapped():
                 return replace(end, fate=Fate.UNMAPPED)
             case SkippedBy():
@@ -173,7 +173,7 @@ class PipelineDrainer:
                 return self._dead(end, event, reason)
 
     def _dead(self, end: Settlement, event: Event | None, reason: str, payload: bytes = b"") -> Settlement:
-        event_id, name = (event.id, event.name) if event else ("", "")
+        event_id, name = (event.id, event.canonical_name) if event else ("", "")
         letter = DeadLetter(reason, payload=payload)
         return replace(end, fate=Fate.DEAD, reason=reason, letter=letter, event_id=event_id, event_name=name)
 

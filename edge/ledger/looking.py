@@ -35,6 +35,13 @@ WHERE s.pipeline = ? AND s.seq = ?
 WAITING = """
 SELECT attempts, due_at_ms, reason, since_ms FROM waiting WHERE pipeline = ? AND visitor = ? AND seq = ?
 """
+# By the index on seq: the lowest number is found without reading what is held.
+OLDEST_HELD = """
+SELECT h.seq FROM held h INDEXED BY held_seq JOIN pipeline p ON p.id = h.pipeline WHERE p.name = ?
+ORDER BY h.seq LIMIT 1
+"""
+OLDEST_WAITING = "SELECT min(seq) FROM waiting WHERE pipeline = (SELECT id FROM pipeline WHERE name = ?)"
+FIRST_OF_ORDER = "SELECT seq FROM purchase WHERE order_key = ?"
 DEAD = """
 SELECT p.name, d.seq, d.event_id, d.event_name, d.died_at_ms, d.attempts, d.reason, d.request, d.response, d.payload
 FROM dead d JOIN pipeline p ON p.id = d.pipeline
@@ -172,11 +179,28 @@ class LedgerView:
             for number, name, cursor, *_ in await fetch(self._db, PIPELINES)
         ]
 
+    async def oldest_held(self, pipeline: str) -> int | None:
+        """Give the lowest sequence number that a pipeline holds."""
+        return await self._one(OLDEST_HELD, pipeline)
+
+    async def oldest_waiting(self, pipeline: str) -> int | None:
+        """Give the lowest sequence number that waits in a pipeline."""
+        return await self._one(OLDEST_WAITING, pipeline)
+
+    async def first_of_order(self, order_key: bytes) -> int | None:
+        """Give the event that reported an order first."""
+        return await self._one(FIRST_OF_ORDER, order_key)
+
     async def dead(
         self, *, pipeline: str | None = None, event: str | None = None, event_id: str | None = None, limit: int = 100
     ) -> list[DeadView]:
         """Give dead letters, the newest first."""
         return [DeadView(*row) for row in await fetch(self._db, DEAD, (pipeline, event, event_id, limit))]
+
+    async def _one(self, sql: str, value: str | bytes) -> int | None:
+        rows = await fetch(self._db, sql, (value,))
+        seq: int | None = rows[0][0] if rows else None
+        return seq
 
     async def _fate(self, pipeline: int, name: str, cursor: int, entry: JournalEntry) -> PipelineFate:
         if entry.seq > cursor:

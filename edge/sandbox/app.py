@@ -54,7 +54,8 @@ class Running:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     def base_url(self, vendor: str) -> str:
         """What a pipeline's `parameters.base_url` is set to."""

@@ -51,7 +51,7 @@ class SpoolReader:
         segments = files.list_segments(self._directory)
         ends = [segment.first for segment in segments[1:]] + [2**63 - 1]
         wanted = sorted(set(seqs))
-        for segment, end in zip(segments, ends, strict=True):
+        for segment, end in zip(segments, ends, strict=False):
             here = [seq for seq in wanted if segment.first <= seq < end]
             for start in range(0, len(here), MAX_VARIABLES):
                 part = here[start : start + MAX_VARIABLES]

@@ -224,3 +224,9 @@ async def test_a_reader_never_writes(tmp_path):
     await stored(tmp_path)
     assert list_segments(tmp_path)[0].path.read_bytes() == before
     await writer.close()
+
+
+async def test_an_empty_spool_has_nothing_to_read(tmp_path):
+    reader = SpoolReader(tmp_path / "nowhere")
+    assert (await reader.read(0, 10), await reader.read_at([3]), await reader.last_seq()) == ([], {}, 0)
+    await reader.close()

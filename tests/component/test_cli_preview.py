@@ -1,0 +1,153 @@
+"""`edge preview`: exactly what would be sent, or why nothing would."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from edge.event import Event, encode
+from edge.shipped import shipped
+from tests.component.world import LENA, World, write_files
+
+SHIPPED = str(shipped("pipelines/klaviyo-events.yaml"))
+EVENT = {
+    "id": "e-1",
+    "name": "view_item",
+    "properties": {"item_name": "Moon teapot"},
+    "traits": {"email": LENA},
+}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return write_files(tmp_path)
+
+
+def previewed(world: World, event: Any, *arguments: str) -> Any:
+    """Give what becomes of an event from stdin in the pipeline klaviyo."""
+    result = world.edge("preview", "klaviyo", "-", "--json", *arguments, input=json.dumps(event))
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    return told[0] if len(told) == 1 else told
+
+
+def test_the_exact_request_is_shown_with_its_key_masked(world: World) -> None:
+    (world.folder / "event.json").write_text(json.dumps(EVENT))
+    lines = world.lines("preview", "klaviyo", str(world.folder / "event.json"))
+    assert lines[:8] == [
+        "klaviyo  view_item → Viewed Product  needs marketing  live",
+        "POST http://klaviyo.test/api/events",
+        "Authorization: ****",
+        "revision: 2026-10-15",
+        "Content-Type: application/vnd.api+json",
+        "Accept: application/vnd.api+json",
+        "X-Klaviyo-User-Agent: datafly-edge/0.1.0",
+        "",
+    ]
+    assert json.loads("\n".join(lines[8:]))["data"]["attributes"] == {
+        "unique_id": "e-1",
+        "time": "2026-11-18T11:06:40Z",
+        "metric": {"data": {"type": "metric", "attributes": {"name": "Viewed Product"}}},
+        "profile": {"data": {"type": "profile", "attributes": {"email": LENA}}},
+        "properties": {"ProductName": "Moon teapot"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "becomes", "reason"),
+    [
+        ({"name": "share"}, "unmapped", "the file says nothing of this event"),
+        ({"traits": {}}, "held", "nobody knows the visitor; try --email, --phone or --customer-id"),
+        (
+            {"context": {"consent": {"marketing": "denied"}}},
+            "withheld",
+            "the event's own consent does not grant marketing",
+        ),
+    ],
+)
+def test_what_is_not_sent_is_said_with_its_reason(
+    world: World, changes: dict[str, Any], becomes: str, reason: str
+) -> None:
+    told = previewed(world, EVENT | changes)
+    assert (told["becomes"], told["reason"], told["request"]) == (becomes, reason, None)
+
+
+def test_options_say_who_the_visitor_is(world: World) -> None:
+    told = previewed(world, EVENT, "--email", " Ada@Shop.example", "--customer-id", "19")
+    profile = told["request"]["body"]["data"]["attributes"]["profile"]["data"]["attributes"]
+    assert profile == {"email": "ada@shop.example", "external_id": "19"}
+    assert world.edge("preview", "klaviyo", "--email", "no").exit_code == 2
+
+
+def test_a_batch_gives_each_of_its_events_and_names_the_refused(world: World) -> None:
+    batch = {"context": {}, "events": [EVENT, {"name": "1"}, EVENT | {"name": "purchase"}]}
+    result = world.edge("preview", "klaviyo", "-", "--json", input=json.dumps(batch))
+    assert [json.loads(line)["event"] for line in result.stdout.splitlines()] == ["view_item", "purchase"]
+    assert "-: event 1 would be refused at the door: " in result.stderr
+
+
+def test_a_stored_envelope_is_taken_as_it_is_and_an_old_one_is_marked_as_backfill(world: World) -> None:
+    now_ms = world.clock.now_ms()
+    event = Event("e-9", "view_item", now_ms - 5 * 3_600_000, now_ms, "browser", "0" * 32, {}, {"email": LENA}, {})
+    told = previewed(world, orjson.loads(encode(event)))
+    assert told["request"]["body"]["data"]["attributes"]["backfill"] is True
+    assert told["notes"] == ["older than fresh_for, so it is marked as backfill"]
+
+
+def test_an_event_that_would_be_dead_is_exit_1(world: World) -> None:
+    text = (world.folder / "pipelines/klaviyo.yaml").read_text()
+    text = text.replace("{source: properties.item_name}", "{source: properties.item_name, required: true}")
+    (world.folder / "pipelines/klaviyo.yaml").write_text(text)
+    result = world.edge("preview", "klaviyo", "-", input=json.dumps(EVENT | {"properties": {}}))
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[1].startswith("dead: events.view_item.properties.ProductName")
+
+
+def test_without_an_event_every_mapped_event_has_an_example(world: World) -> None:
+    told = world.json("preview", SHIPPED)
+    assert [(one["event"], one["becomes"]) for one in told] == [
+        ("view_item", "sent"),
+        ("add_to_cart", "sent"),
+        ("started_checkout", "sent"),
+        ("purchase", "sent"),
+        ("search", "sent"),
+        ("sign_up", "sent"),
+    ]
+    properties = [one["request"]["body"]["data"]["attributes"]["properties"] for one in told]
+    assert properties[0]["ProductName"] == "Moon teapot"
+    assert len(properties[3]["Items"]) == 2
+    assert world.json("preview", "archive")["event"] == "page_view"
+
+
+def test_a_variable_that_is_not_set_is_stood_in_for_and_a_default_is_kept(world: World) -> None:
+    result = world.edge("preview", SHIPPED, "--json")
+    assert result.stderr == "KLAVIYO_PRIVATE_API_KEY is not set; unset-KLAVIYO_PRIVATE_API_KEY stands in for it\n"
+    urls = {json.loads(line)["request"]["url"] for line in result.stdout.splitlines()}
+    assert urls == {"https://a.klaviyo.com/api/events"}
+
+
+def test_several_pipelines_are_shown_for_one_event(world: World) -> None:
+    result = world.edge("preview", "klaviyo", "archive", "-", "--json", input=json.dumps(EVENT))
+    assert [json.loads(line)["pipeline"] for line in result.stdout.splitlines()] == ["klaviyo", "archive"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nobody"], "no pipeline is called 'nobody'; there are: archive, klaviyo"),
+        (["missing.yaml"], "missing.yaml: cannot be read"),
+        (["klaviyo", "missing.json"], "missing.json: cannot be read (No such file or directory)"),
+        (["event.json"], "name a pipeline before the event"),
+        (["klaviyo", "-"], "-: it is not JSON"),
+    ],
+)
+def test_wrong_use_is_exit_2_with_what_is_wrong(world: World, arguments: list[str], said: str) -> None:
+    result = world.edge("preview", *arguments, input="{")
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_broken_file_does_not_hide_the_others(world: World) -> None:
+    (world.folder / "pipelines/broken.yaml").write_text("name: [")
+    assert world.json("preview", "archive")["becomes"] == "sent"

@@ -1,0 +1,85 @@
+"""`edge snippet` and `edge sandbox`."""
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from edge.config import CollectorConfig
+from edge.shipped import shipped
+from tests.component.world import World, write_files
+
+STUB = "<script>window.datafly=window.datafly||function(){(datafly.q=datafly.q||[]).push(arguments)};</script>"
+WAIT_S = 20.0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return write_files(tmp_path)
+
+
+def configure(world: World, text: str) -> None:
+    (world.folder / "edge.yaml").write_text(f"pipelines: pipelines\n{text}")
+
+
+def test_the_tag_and_the_shipped_nginx_files_for_the_default_configuration(world: World) -> None:
+    assert world.edge("snippet", "--part", "tag").stdout == f'{STUB}\n<script async src="/t/datafly.js"></script>\n'
+    assert world.edge("snippet", "--part", "server").stdout == shipped("nginx/datafly.conf").read_text()
+    assert world.edge("snippet", "--part", "upstream").stdout == shipped("nginx/datafly-upstream.conf").read_text()
+    whole = world.edge("snippet").stdout
+    assert [line for line in whole.splitlines() if line.startswith("In ")] == [
+        "In every page's <head>:",
+        "In nginx, inside http { }:",
+        "In nginx, inside the shop's server { }:",
+    ]
+
+
+def test_prefix_names_address_and_consent_of_the_configuration_are_used(world: World) -> None:
+    configure(
+        world,
+        "collector: {listen: 'unix:/run/e.sock', prefix: /x, script: s.js, endpoint: in}\n"
+        "cookie: {wait_for_consent: true}\n",
+    )
+    tag = f'{STUB}\n<script async src="/x/s.js" data-endpoint="in" data-consent="wait"></script>\n'
+    assert world.edge("snippet", "--part", "tag").stdout == tag
+    server = world.edge("snippet", "--part", "server").stdout
+    for line in ("location ^~ /x/ {", "    location = /x/s.js {", "    location = /x/in {"):
+        assert line in server.splitlines()
+    assert CollectorConfig().prefix + "/" not in server
+    upstream = world.edge("snippet", "--part", "upstream").stdout
+    assert [line for line in upstream.splitlines() if "server " in line] == ["    server unix:/run/e.sock;"]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "shop.example"])
+def test_the_sandbox_refuses_an_address_that_others_can_reach(world: World, host: str) -> None:
+    result = world.edge_without_config("sandbox", "--host", host)
+    assert result.exit_code == 2
+    assert "accepted is a loopback address" in result.stderr
+
+
+def test_the_sandbox_says_where_it_is_and_ends_well_with_ctrl_c() -> None:
+    command = [sys.executable, "-m", "edge", "sandbox", "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        (klaviyo,) = told["vendors"]
+        assert klaviyo == {"name": "klaviyo", "base_url": f"{told['url']}/klaviyo", "key": "sandbox-private-key"}
+        with urllib.request.urlopen(f"{told['url']}/received", timeout=WAIT_S) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WAIT_S) == 0
+
+
+def test_a_taken_port_is_a_sentence(world: World) -> None:
+    command = [sys.executable, "-m", "edge", "sandbox", "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        port = json.loads(process.stdout.readline())["url"].rpartition(":")[2]
+        result = world.edge_without_config("sandbox", "--port", port)
+        process.send_signal(signal.SIGINT)
+    assert result.exit_code == 1
+    assert f"127.0.0.1:{port} cannot be listened on" in result.stderr
