@@ -5,7 +5,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -50,9 +49,12 @@ async def _tell(console: Console, world: World) -> int:
     await accepting.sign_up(EMAIL)
     await accepting.buy("TK-1001")
     received, paused = await _until_delivered(world)
+    console.print()
     console.print(_arrivals(received["events"], received["profiles"]))
     depths = await _depths(world.data_dir)
+    console.print()
     console.print(_balance(depths))
+    console.print()
     complaints = _complaints(received, paused)
     for complaint in complaints:
         console.print(f"[red]missing[/red] {complaint}")
@@ -102,7 +104,7 @@ def _arrivals(events: list[dict[str, Any]], profiles: list[dict[str, Any]]) -> T
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    return Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
 
 
 def _name_of(profile: dict[str, Any]) -> str:
