@@ -95,13 +95,16 @@ export const sendWithin = (wait_ms) => {
 };
 
 /**
- * The page is hidden or left: events that were never sent go by beacon, once. Nobody sees a beacon's answer, so all
- * of them stay in the stored queue as well and go again from the next page; their ids tell the server.
+ * The page is hidden or left: events that were never sent go by beacon, once. Older ones that still wait go before
+ * them, or the new ones would overtake them. Nobody sees a beacon's answer, so all of them stay in the stored queue as
+ * well and go again from the next page; their ids tell the server.
  */
 export const sendLeaving = () => {
   if (isWaiting()) return;
-  let rest = fresh.filter((event) => !travelling.includes(event));
+  const isNew = fresh.some((event) => !travelling.includes(event));
+  const ids = travelling.map((event) => event.id);
   storeFresh();
+  let rest = isNew ? stored().events.filter((event) => !ids.includes(event.id)) : [];
   while (rest.length) {
     const { events, body } = nextBatch(rest);
     if (!navigator.sendBeacon(endpoint(), body)) return sendWithin(0);
