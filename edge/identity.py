@@ -36,7 +36,7 @@ def claim_from(traits: Mapping[str, JSON], region: str) -> tuple[Identifiers, li
     """Read the identifiers in an event's traits.
 
     Args:
-        traits: e.g. {"email": " Lena@Shop.example", "phone": "030 1234567", "customer_id": 19}.
+        traits: e.g. {"email": " User@Shop.example", "phone": "030 1234567", "customer_id": 19}.
         region: two letters, for phone numbers written without a country.
     Returns:
         The identifiers in normal form, and the kinds that were there but cannot be used (to be counted).
@@ -93,22 +93,37 @@ def link(person: int | None, claimed: Identifiers, *, owner: Owner, known: Known
         owner: looks up whose an identifier is.
         known: looks up what a person is known by.
     Returns:
-        Another value of a known kind opens a new epoch: history stays where it was. Without a person the
-        claim's owners decide, customer id before e-mail before phone; an identifier that belongs to
-        somebody else is never moved, a known one never replaced, and nobody is merged.
+        Customer id ranks before e-mail before phone. Another value of the highest kind that both know opens a
+        new epoch: history stays where it was. Without a person the claim's owners decide by rank, unless they
+        are known to be somebody else. An identifier that belongs to somebody else is never moved, a known one
+        never replaced, and nobody is merged.
     """
     if not claimed:
         return None
     opens_epoch = person is not None and _contradicts(known(person), claimed)
     if person is None or opens_epoch:
-        found = next((o for kind, value in claimed.items() if (o := owner(kind, value)) is not None), None)
+        found = _found(claimed, owner, known)
         return Link(found, _gained(found, claimed, owner, known), opens_epoch)
     gained = _gained(person, claimed, owner, known)
     return Link(person, gained, opens_epoch=False) if gained else None
 
 
 def _contradicts(known: Identifiers, claimed: Identifiers) -> bool:
-    return any((old := getattr(known, kind)) is not None and old != value for kind, value in claimed.items())
+    """Tell whether the deciding kind that both know has different values; what ranks below it has no say."""
+    for kind, value in claimed.items():
+        old = getattr(known, kind)
+        if old is not None:
+            return bool(old != value)
+    return False
+
+
+def _found(claimed: Identifiers, owner: Owner, known: Known) -> int | None:
+    """Give the first owner, by rank, who is not known to be somebody else: a family may share a phone."""
+    for kind, value in claimed.items():
+        person = owner(kind, value)
+        if person is not None and not _contradicts(known(person), claimed):
+            return person
+    return None
 
 
 def _gained(person: int | None, claimed: Identifiers, owner: Owner, known: Known) -> tuple[tuple[Kind, str], ...]:

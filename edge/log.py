@@ -2,8 +2,19 @@
 
 import logging
 import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
 
 import structlog
+
+
+def _where(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
+    """Say what kind of error it was and the way to it, e.g. "ValueError at draining.py:131 < lane.py:60"."""
+    kind, _, trace = exc_info
+    frames = traceback.extract_tb(trace)
+    way = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-6:]))
+    return f"{kind.__name__} at {way}"
 
 
 def configure_logs(role: str) -> None:
@@ -16,7 +27,8 @@ def configure_logs(role: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            # Where, never with which values: frames hold payloads and credentials, messages may quote them.
+            structlog.processors.ExceptionRenderer(_where),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

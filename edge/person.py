@@ -31,14 +31,3 @@ class Identifiers:
 
     def __bool__(self) -> bool:
         return bool(self.email or self.phone or self.customer_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """A browser's one stretch with at most one person: (cookie id, epoch)."""
-
-    id: int
-    browser: str
-    epoch: int
-    person: int | None = None
-    identifiers: Identifiers = Identifiers()

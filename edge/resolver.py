@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 PAGE_EVENTS = 500
 BROWSER_LEVEL = 0
+MAX_LAG_S = 1_000_000.0
+MAX_DENIED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,9 @@ class Resolver:
         self._clock, self._metrics = clock, metrics
         self._cursor = 0
         self._lag_ms = 0
+        self._stepped_at_s = float("-inf")
+        self._is_waiting_for_room = False
+        self._denied: dict[int, Purpose] = {}
         self._last_visitor = self._last_person = 0
 
     @property
@@ -78,8 +83,9 @@ class Resolver:
 
     @property
     def lag_ms(self) -> int:
-        """How old the newest resolved event is while more are known to come; 0 at the head."""
-        return self._lag_ms
+        """How far decisions may lie behind arrivals: 0 at the head, and growing while no step succeeds."""
+        since_step_s = self._clock.monotonic_s() - self._stepped_at_s
+        return max(self._lag_ms, round(min(since_step_s, MAX_LAG_S) * 1_000))
 
     async def open(self) -> None:
         """Find the place to go on from."""
@@ -91,6 +97,7 @@ class Resolver:
         rows = await self._spool.read(self._cursor, PAGE_EVENTS)
         if not rows:
             self._lag_ms = 0
+            self._stepped_at_s = self._clock.monotonic_s()
             return 0
         self._report_gaps(rows)
         arrived = [self._parse(row) for row in rows]
@@ -100,10 +107,15 @@ class Resolver:
         try:
             await self._ledger.record(page.resolution)
         except StorageFull as error:
-            log.warning("resolving waits for room", error=str(error))
+            if not self._is_waiting_for_room:
+                log.warning("resolving waits for room", error=str(error))
+            self._is_waiting_for_room = True
             await self.open()
             return 0
+        self._is_waiting_for_room = False
         self._cursor = rows[-1].seq
+        self._remember_withdrawals(page.resolution)
+        self._stepped_at_s = self._clock.monotonic_s()
         is_head = len(rows) < PAGE_EVENTS
         self._lag_ms = 0 if is_head else self._clock.now_ms() - page.resolution.journal[-1].received_at_ms
         self._count(page.resolution)
@@ -154,6 +166,18 @@ class Resolver:
                 self._metrics.missing.inc(row.seq - expected)
             expected = row.seq + 1
 
+    def denied(self, visitor: int) -> Purpose:
+        """Give what a visitor has lately denied: for deliveries that are on their way right now."""
+        return self._denied.get(visitor, Purpose.NONE)
+
+    def _remember_withdrawals(self, page: Resolution) -> None:
+        for visitor in page.visitors.values():
+            if visitor.answer is not None:
+                self._denied.pop(visitor.id, None)
+                self._denied[visitor.id] = visitor.answer.denied
+        while len(self._denied) > MAX_DENIED:
+            del self._denied[next(iter(self._denied))]
+
     def _count(self, page: Resolution) -> None:
         for row in page.journal:
             self._metrics.resolved.labels(row.fate.name.lower()).inc()
@@ -172,9 +196,11 @@ class _Page:
         if event is None:
             self._note(one, None, JournalFate.DAMAGED)
             return
-        if self._is_seen(one.key, event.order_id, one.row.seq):
+        is_repeat = one.key in self._known.keys
+        if is_repeat and not self._is_first_contact(one):
             self._note(one, None, JournalFate.DUPLICATE)
             return
+        self._known.keys.add(one.key)
         visitor = self._visitor(event)
         if event.name == "reset":
             visitor = self._open_epoch(visitor)
@@ -186,12 +212,18 @@ class _Page:
         )
         if answer is not None:
             visitor = self._put(replace(visitor, answer=merge(answer, visitor.answer)))
-        self._note(one, visitor.id, JournalFate.OPEN, decision.granted, decision.basis)
+        # A repeated order is no second purchase, but who says it and what they answered counts.
+        is_repeat = self._is_known_order(event.order_id, one.row.seq) or is_repeat
+        if event.order_id is not None and not is_repeat:
+            visitor = self._put(replace(visitor, purchased_seq=one.row.seq))
+        fate = JournalFate.DUPLICATE if is_repeat else JournalFate.OPEN
+        self._note(one, visitor.id, fate, decision.granted, decision.basis)
 
-    def _is_seen(self, key: bytes, order_id: str | None, seq: int) -> bool:
-        if key in self._known.keys:
-            return True
-        self._known.keys.add(key)
+    def _is_first_contact(self, one: _Arrived) -> bool:
+        """Tell a repeat that says who a new browser is: its first answer, with the cookie, was lost on the way."""
+        return one.event is not None and bool(one.claimed) and one.event.browser not in self._known.visitors
+
+    def _is_known_order(self, order_id: str | None, seq: int) -> bool:
         if order_id is None:
             return False
         order = order_key(order_id)

@@ -21,15 +21,14 @@ class Transport(Protocol):
 class HttpTransport:
     """aiohttp's client, strict."""
 
-    def __init__(self, *, concurrency: int, timeout_s: float) -> None:
+    def __init__(self, *, timeout_s: float) -> None:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=min(10.0, timeout_s))
-        self._concurrency = concurrency
         self._session: aiohttp.ClientSession
 
     async def open(self) -> None:
         """Make the connection pool."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._concurrency),
+            connector=aiohttp.TCPConnector(limit=0),  # each sender bounds its own: a hanging vendor costs no other one
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=self._timeout,
             skip_auto_headers=("User-Agent", "Content-Type"),

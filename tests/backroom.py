@@ -121,6 +121,7 @@ class Backroom:
             clock=self.clock,
             uniform=lambda low, high: high,
             pause=self.pause,
+            denied=self.resolver.denied,
             metrics=self.metrics,
             concurrency=8,
         )
@@ -138,6 +139,7 @@ class Backroom:
             metrics=self.metrics,
             pause=self.pause,
         )
+        await self.lane.open()
 
     async def pause(self, seconds: float) -> None:
         """Waiting passes at once; only the clock knows."""

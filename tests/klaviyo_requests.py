@@ -19,11 +19,11 @@ EVENTS = "/api/events"
 BULK = "/api/event-bulk-create-jobs"
 IMPORT = "/api/profile-import"
 DELETION = "/api/data-privacy-deletion-jobs"
-LENA = {"email": "lena@shop.example"}
+USER = {"email": "user@shop.example"}
 
 
 def profile(attributes: dict[str, Any] | None = None, **beside: Any) -> dict[str, Any]:
-    return {"data": {"type": "profile", "attributes": LENA if attributes is None else attributes, **beside}}
+    return {"data": {"type": "profile", "attributes": USER if attributes is None else attributes, **beside}}
 
 
 def attributes(**changes: Any) -> dict[str, Any]:

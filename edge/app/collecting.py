@@ -129,6 +129,8 @@ class CollectingProcess:
     def report(self) -> Report:
         """Say whether events can be stored."""
         writer = self._spool.writer
+        if writer is not None and self._spool.trouble and writer.has_room():
+            self._spool.trouble = ""
         detail = {"last_seq": writer.last_seq if writer else None, "trouble": self._spool.trouble or None}
         return Report(
             self.role, os.getpid(), writer is not None and not self._spool.trouble, detail, exposition(self._registry)

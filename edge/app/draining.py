@@ -49,7 +49,7 @@ class DrainingProcess:
         # Lanes share a reader of their own: the resolver never waits for them.
         self._arrivals = SpoolReader(spool_settings(config).directory)
         self._spool = SpoolReader(spool_settings(config).directory)
-        self._transport = HttpTransport(concurrency=config.drainer.concurrency, timeout_s=config.drainer.timeout_s)
+        self._transport = HttpTransport(timeout_s=config.drainer.timeout_s)
         self._budgets: dict[str, Budget] = {}
         self._healths: dict[str, Health] = {}
         self._senders: list[Sender] = []
@@ -106,11 +106,12 @@ class DrainingProcess:
             clock=self._clock,
             uniform=random.uniform,
             pause=self._pulse.rest,
+            denied=self._resolver.denied,
             metrics=self._metrics,
             concurrency=self._config.drainer.concurrency,
         )
         self._senders.append(sender)
-        return PipelineDrainer(
+        lane = PipelineDrainer(
             pipeline,
             ledger=await DeliveryLedger.register(self._database, pipeline.name, pipeline.hash, self._clock.now_ms()),
             spool=self._spool,
@@ -122,6 +123,8 @@ class DrainingProcess:
             pause=self._pulse.rest,
             page_events=self._config.drainer.page,
         )
+        await lane.open()
+        return lane
 
     async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run a task for as long as the process lives; one that ends unasked starts again and stops nobody else."""
@@ -148,7 +151,11 @@ class DrainingProcess:
     async def _drain(self, lane: PipelineDrainer) -> None:
         while not self._stop.is_set():
             is_late = self._resolver.lag_ms > MAX_LAG_MS  # a withdrawal may be among what is not resolved yet
-            if is_late or not await lane.step():
+            if not is_late and await lane.step():
+                continue
+            if lane.is_blocked:
+                await self._pulse.rest(IDLE_S)
+            else:
                 await self._pulse.wait(IDLE_S)
 
     async def _housekeep(self) -> None:
@@ -160,6 +167,7 @@ class DrainingProcess:
         while not self._stop.is_set():
             for lane in self._lanes:
                 await house.expire_held(lane.pipeline, lane.ledger)
+            await house.expire_orphans()
             await house.unlink_passed()
             await self._pulse.rest(HOUSEKEEPING_S)
 

@@ -23,6 +23,9 @@ from edge.pipeline import Pipeline
 log = structlog.get_logger(__name__)
 
 ROLES = ("collector", "drainer")
+# A supervisor was killed and another one started at once: its orphans need up to this long to end.
+ORPHANS_END_S = 15.0
+LOCK_EVERY_S = 0.1
 
 
 class _Part(Protocol):
@@ -75,7 +78,7 @@ async def _serve_part(role: str, config: Config, pipelines: list[Pipeline], repo
     stop = _stop_on_signals()
     reporter = Reporter(report_fd, lambda: Report(role, 0, False), stop)
     try:
-        take_lock(config.data_dir, role)
+        await _take_role(role, config, stop, patience_s=0.0 if report_fd is None else ORPHANS_END_S)
         part = _part(role, config, pipelines, stop)
     except StorageTaken as error:
         log.error("cannot start", reason=str(error))
@@ -85,6 +88,24 @@ async def _serve_part(role: str, config: Config, pipelines: list[Pipeline], repo
         log.error("cannot start", reason=str(error))
         return 1
     return await _with_reports(part, config, report_fd, stop)
+
+
+async def _take_role(role: str, config: Config, stop: asyncio.Event, *, patience_s: float) -> None:
+    """Take a role's lock for good; its holder is given some seconds to end.
+
+    Raises:
+        StorageTaken: it has not ended by then.
+    """
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + patience_s
+    while True:
+        try:
+            take_lock(config.data_dir, role)
+            return
+        except StorageTaken:
+            if loop.time() >= deadline_s or stop.is_set():
+                raise
+            await asyncio.sleep(LOCK_EVERY_S)
 
 
 async def _with_reports(part: _Part, config: Config, report_fd: int | None, stop: asyncio.Event) -> int:
@@ -98,6 +119,9 @@ async def _with_reports(part: _Part, config: Config, report_fd: int | None, stop
         return await part.run()
     except StorageError as error:
         log.error("storage failed", error=str(error))
+        return 1
+    except Exception:
+        log.exception("process failed")
         return 1
     finally:
         reporting.cancel()

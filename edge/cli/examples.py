@@ -2,7 +2,7 @@
 
 from typing import Any
 
-EMAIL = "lena@shop.example"
+EMAIL = "user@shop.example"
 
 _CUP = {
     "item_id": "TK-CUP-02",

@@ -24,9 +24,7 @@ def end(code: int) -> NoReturn:
 @with_config
 def serve(config: Config, only: str | None, report_fd: int | None) -> None:
     """Collect and deliver until told to stop (SIGTERM or SIGINT)."""
-    if only == "collector":
-        end(serve_one(only, config, [], report_fd))
-    pipelines = pipelines_of(config)
-    if only == "drainer":
+    pipelines = [] if only == "collector" else pipelines_of(config)
+    if only is not None:
         end(serve_one(only, config, pipelines, report_fd))
     end(serve_all(config, ["--config", str(config.file), "--data-dir", str(config.data_dir)]))

@@ -56,7 +56,7 @@ class Visitors:
     def _passing(self, batch: Batch) -> str:
         """Give the id of a visitor who may not be remembered: it lives as long as the page's session does."""
         session_id = batch.session_id
-        if session_id is None:
+        if session_id is None or len(session_id) < _MIN_SESSION_CHARS:
             return self._cookies.mint(self._random_bytes(ID_BYTES))
         return blake2b(session_id.encode(), digest_size=ID_BYTES).hexdigest()
 

@@ -44,6 +44,10 @@ class Health:
             wait_s = min(MAX_PROBE_WAIT_S, 0.5 * 2.0 ** min(over, 10))
             self._probe_at_s = now_s + self._uniform(wait_s / 2, wait_s)
 
+    def stay_paused(self, reason: str) -> None:
+        """The credentials were refused before this process began: probe at once, they may have been mended."""
+        self.paused_reason = reason
+
     def refused(self, now_s: float, reason: str) -> None:
         """The credentials were refused."""
         self.paused_reason = reason

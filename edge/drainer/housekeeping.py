@@ -8,7 +8,7 @@ from edge.clock import Clock
 from edge.ledger import DeliveryLedger, TrimLedger
 from edge.pipeline import Pipeline
 from edge.spool import SpoolReader, SpoolSettings
-from edge.spool.room import directory_bytes
+from edge.spool.room import directory_bytes, free_bytes
 from edge.spool.segment import Segment, list_segments, unlink
 
 log = structlog.get_logger(__name__)
@@ -18,6 +18,7 @@ EXPIRE_PAGE = 500
 # and above the second the oldest held events go too: nothing else that was accepted is ever dropped.
 EARLY_SHARE = 0.8
 CRITICAL_SHARE = 0.95
+FREE_MARGIN = 1.25
 MIN_JOURNAL_MS = 8 * 86_400_000
 
 
@@ -34,12 +35,21 @@ class Housekeeping:
         """End what was held longer than the pipeline's `hold_for`; near the disk's cap the oldest first."""
         now_ms = self._clock.now_ms()
         hold_ms = min(round(pipeline.hold_for_s * 1_000), self._keep_for_ms)
-        expired = await ledger.expire_held(now_ms - hold_ms, EXPIRE_PAGE, now_ms)
+        expired = 0
+        while page := await ledger.expire_held(now_ms - hold_ms, EXPIRE_PAGE, now_ms):
+            expired += page
         if self._used_share() > CRITICAL_SHARE:
-            early = await ledger.expire_held(now_ms, EXPIRE_PAGE, now_ms)
+            early = await ledger.expire_held(now_ms + 1, EXPIRE_PAGE, now_ms)
             log.warning("held events expired early: the spool nears its cap", pipeline=pipeline.name, events=early)
             expired += early
         return expired
+
+    async def expire_orphans(self) -> None:
+        """End what pipelines hold whose file is gone, after `spool.keep_for`."""
+        now_ms = self._clock.now_ms()
+        for ledger in await self._ledger.others():
+            while await ledger.expire_held(now_ms - self._keep_for_ms, EXPIRE_PAGE, now_ms):
+                continue
 
     async def unlink_passed(self) -> int:
         """Unlink sealed segments that nothing needs any more; give how many. Comes after the ledger's commit."""
@@ -53,17 +63,27 @@ class Housekeeping:
             unlink(segment)
             removed += 1
         if removed:
-            kept_from = segments[removed].first
-            oldest_ms = self._clock.now_ms() - max(self._keep_for_ms, MIN_JOURNAL_MS)
-            await self._ledger.trim(min(kept_from, needed_from), oldest_ms)
             log.info("segments unlinked", segments=removed)
+        if segments:
+            await self._trim(min(segments[removed].first, needed_from))
         return removed
+
+    async def _trim(self, before_seq: int) -> None:
+        """Forget the decisions about events that are gone and too old to be repeated."""
+        oldest_ms = self._clock.now_ms() - max(self._keep_for_ms, MIN_JOURNAL_MS)
+        while await self._ledger.trim(before_seq, oldest_ms):
+            continue
 
     async def _is_over(self, segment: Segment) -> bool:
         sealed_ms = await self._reader.sealed_at_ms(segment)
         if sealed_ms is None:
             return False
-        return self._clock.now_ms() - sealed_ms >= self._keep_for_ms or self._used_share() > EARLY_SHARE
+        return self._clock.now_ms() - sealed_ms >= self._keep_for_ms or self._is_tight()
+
+    def _is_tight(self) -> bool:
+        """Tell whether the spool nears its cap, or the disk the watermark at which the collector refuses."""
+        is_disk_short = free_bytes(self._spool.directory) < self._spool.free_bytes * FREE_MARGIN
+        return is_disk_short or self._used_share() > EARLY_SHARE
 
     def _used_share(self) -> float:
         return directory_bytes(self._spool.directory) / self._spool.max_bytes

@@ -1,5 +1,6 @@
 """One pipeline's work: what is due first, then the next page of the journal."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -9,11 +10,11 @@ from edge.budget import Budget
 from edge.clock import Clock
 from edge.delivery import CAP_S, DeadLetter, Fate, Payload
 from edge.drainer.health import UNLIMITED, Health
-from edge.drainer.sending import Job, Sender, waiting
+from edge.drainer.sending import UNCLEAR, Job, Sender, waiting
 from edge.errors import StorageFull
 from edge.event import Event, decode
 from edge.ledger import DeliveryLedger
-from edge.ledger.records import Entry, JournalFate, Page, Settlement, WaitingRow
+from edge.ledger.records import Entry, JournalFate, Page, Pause, Settlement, WaitingRow
 from edge.metrics import DrainerMetrics
 from edge.person import Identifiers
 from edge.pipeline import Dead, Pipeline, Planned, SkippedBy, Unmapped, plan
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 DEATHS_BEFORE_ALONE = 3
 DEATHS_BEFORE_DEAD = 3
 FULL_PAUSE_S = 1.0
+CART_EVENTS = frozenset({"add_to_cart", "view_cart", "started_checkout"})
 KILLER = "delivering it ended the process three times in a row"
 
 
@@ -48,18 +50,37 @@ class PipelineDrainer:
         self._spool, self._sender, self._pause = spool, sender, pause
         self._health, self._budget, self._clock, self._metrics = health, budget, clock, metrics
         self._page_events = page_events
-        self._noted_pause: str | None = None
+        self._paused = Pause()
+        self._is_page_first = False
+
+    async def open(self) -> None:
+        """Remember a pause from before this process began."""
+        self._paused = await self.ledger.pause()
+        if self._paused.reason is not None:
+            self._health.stay_paused(self._paused.reason)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether news from the resolver are of no use now: the destination is to be left alone for a while."""
+        return self._allowance() < UNLIMITED
 
     async def step(self) -> bool:
-        """Do the next piece of work; False when there is none for now."""
-        now_s = self._clock.monotonic_s()
-        allowance = 0 if self._budget.pause_s(now_s) > 0 else self._health.allowance(now_s)
+        """Do the next piece of work, both what is due and what is new; False when there is none for now."""
         was_open = self._health.is_open
-        has_worked = await self._work_due(allowance) or await self._work_page(allowance)
+        first, second = self._work_due, self._work_page
+        if self._is_page_first:  # so that no single event takes every probe for itself
+            first, second = second, first
+        self._is_page_first = was_open and not self._is_page_first
+        has_worked = await first(self._allowance())
+        has_worked = await second(self._allowance()) or has_worked
         if was_open and not self._health.is_open:
             await self.ledger.hurry(self._clock.now_ms())
         await self._note_pause()
         return has_worked
+
+    def _allowance(self) -> int:
+        now_s = self._clock.monotonic_s()
+        return 0 if self._budget.pause_s(now_s) > 0 else self._health.allowance(now_s)
 
     async def _work_due(self, allowance: int) -> bool:
         """Send what waits and is due; a probe takes the next waiting event, due or not."""
@@ -74,8 +95,9 @@ class PipelineDrainer:
         settled, jobs = await self._sort_due(rows)
         if jobs:
             sent = {job.seq for job in jobs}
-            await self.ledger.take_due([row for row in rows if row.seq in sent])
-            settled += await self._sender.send(jobs)
+            taken = [row for row in rows if row.seq in sent]
+            await self.ledger.take_due(taken)
+            settled += await self._send(jobs, lambda: self.ledger.untake_due(taken))
         await self._store(lambda: self.ledger.settle_due(settled, self._clock.now_ms()))
         self._count(settled)
         return True
@@ -94,6 +116,8 @@ class PipelineDrainer:
 
     def _sort_waiting(self, row: WaitingRow, envelope: Row | None) -> Settlement | Job:
         end = Settlement(seq=row.seq, visitor=row.visitor, fate=Fate.DEAD, attempts=row.attempts)
+        if not self.pipeline.is_enabled:
+            return replace(end, fate=Fate.SKIPPED)
         if self.pipeline.purposes & ~row.granted:
             return replace(end, fate=Fate.WITHHELD)
         if self._is_expired(row.since_ms):
@@ -102,12 +126,16 @@ class PipelineDrainer:
         if row.deaths >= DEATHS_BEFORE_ALONE + DEATHS_BEFORE_DEAD:
             return self._dead(end, event, KILLER, row.payload or b"")
         if row.payload is not None:
-            payload = Payload(row.payload, row.time_ms)
+            payload = Payload(row.payload, row.time_ms, _is_overtaken(row, event))
             event_id, name = (event.id, event.canonical_name) if event else ("", "")
-            return Job(row.seq, row.visitor, payload, row.since_ms, row.attempts, event_id, name)
+            was_unclear = row.reason.startswith(UNCLEAR)
+            return Job(row.seq, row.visitor, payload, row.since_ms, row.attempts, event_id, name, was_unclear)
         if event is None:
             return replace(end, fate=Fate.DAMAGED)
-        return self._plan(end, event, row.identifiers, since_ms=row.since_ms)
+        planned = self._plan(end, event, row.identifiers, since_ms=row.since_ms)
+        if isinstance(planned, Job) and _is_overtaken(row, event):
+            return replace(planned, payload=replace(planned.payload, is_backfill=True))
+        return planned
 
     async def _work_page(self, allowance: int) -> bool:
         """Settle the next page, up to the first event that may not be sent now."""
@@ -123,12 +151,20 @@ class PipelineDrainer:
             return False
         last = entries[-1].seq
         if jobs:
-            await self.ledger.take(last, self._clock.now_ms())
-            settled += await self._sender.send(jobs)
+            await self.ledger.take(last, page.head, self._clock.now_ms())
+            settled += await self._send(jobs, self.ledger.untake)
         await self._store(lambda: self.ledger.settle(page.cursor, last, settled, self._clock.now_ms()))
         self._metrics.cursor.labels(self.pipeline.name).set(last)
         self._count(settled)
         return True
+
+    async def _send(self, jobs: Sequence[Job], untake: Callable[[], Awaitable[None]]) -> list[Settlement]:
+        """Send; only a death counts as one, not an error of ours and not a polite stop."""
+        try:
+            return await self._sender.send(jobs)
+        except (Exception, asyncio.CancelledError):
+            await untake()
+            raise
 
     async def _sort_page(self, page: Page) -> list[Settlement | Job | None]:
         envelopes = await self._spool.read_at(e.seq for e in page.entries if e.fate is JournalFate.OPEN)
@@ -181,14 +217,14 @@ class PipelineDrainer:
         """Tell whether an event has tried for too long; while credentials are refused that clock stands still."""
         if self._health.paused_reason is not None:
             return False
-        return self._clock.now_ms() - since_ms > self.pipeline.max_age_s * 1_000
+        return self._paused.age_ms(since_ms, self._clock.now_ms()) > self.pipeline.max_age_s * 1_000
 
     async def _note_pause(self) -> None:
         reason = self._health.paused_reason
-        if reason == self._noted_pause:
+        if reason == self._paused.reason:
             return
-        self._noted_pause = reason
-        await self.ledger.note_pause(reason)
+        await self.ledger.note_pause(reason, self._clock.now_ms())
+        self._paused = await self.ledger.pause()
         self._metrics.paused.labels(self.pipeline.name).set(1 if reason else 0)
         if reason:
             log.error("pipeline paused: its credentials are refused", pipeline=self.pipeline.name, reason=reason)
@@ -209,6 +245,12 @@ class PipelineDrainer:
     def _count(self, settled: Sequence[Settlement]) -> None:
         for settlement in settled:
             self._metrics.settled.labels(self.pipeline.name, settlement.fate).inc()
+
+
+def _is_overtaken(row: WaitingRow, event: Event | None) -> bool:
+    """Tell a cart or checkout event whose visitor has bought since: it must not start an abandoned-cart flow."""
+    is_cart = event is not None and event.canonical_name in CART_EVENTS
+    return is_cart and row.purchased_seq is not None and row.purchased_seq > row.seq
 
 
 def _event(envelope: Row | None) -> Event | None:

@@ -8,6 +8,7 @@ import orjson
 
 from edge.budget import Budget
 from edge.clock import Clock
+from edge.consent import Purpose
 from edge.delivery import (
     Conversation,
     DeadLetter,
@@ -34,6 +35,8 @@ from edge.transport import Transport
 
 SECRET_HEADERS = frozenset({"authorization", "access-token", "x-api-key"})
 MAX_KEPT_CHARS = 20_000
+UNCLEAR = "answer not understood"
+UNCLEAR_WAIT_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Job:
     attempts: int = 0
     event_id: str = ""
     event_name: str = ""
+    was_unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,13 @@ class Sender:
         clock: Clock,
         uniform: Uniform,
         pause: Callable[[float], Awaitable[None]],
+        denied: Callable[[int], Purpose],
         metrics: DrainerMetrics,
         concurrency: int,
     ) -> None:
         self._pipeline, self._transport, self._budget, self._health = pipeline, transport, budget, health
         self._clock, self._uniform, self._pause, self._metrics = clock, uniform, pause, metrics
+        self._denied = denied
         self._turns = asyncio.Semaphore(concurrency)
         self.is_stopping = False
 
@@ -84,7 +90,15 @@ class Sender:
         by_visitor: dict[int, list[Job]] = {}
         for job in jobs:
             by_visitor.setdefault(job.visitor, []).append(job)
-        groups = await asyncio.gather(*(self._send_in_order(group) for group in by_visitor.values()))
+        tasks = [asyncio.create_task(self._send_in_order(group)) for group in by_visitor.values()]
+        try:
+            groups = await asyncio.gather(*tasks)
+        except BaseException:
+            # Nothing of this page may still be on its way when it is taken again.
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
         return [settlement for group in groups for settlement in group]
 
     async def _send_in_order(self, jobs: Sequence[Job]) -> list[Settlement]:
@@ -93,6 +107,9 @@ class Sender:
             for index, job in enumerate(jobs):
                 if not await self._may_send():
                     return settlements + [self._stay_behind(later) for later in jobs[index:]]
+                if self._pipeline.purposes & self._denied(job.visitor):
+                    settlements.append(replace(self._end(job, Fate.WITHHELD), attempts=job.attempts))
+                    continue
                 settlement = self._settlement(job, await self._ask(job))
                 settlements.append(settlement)
                 if settlement.fate is Fate.WAITING:
@@ -121,7 +138,7 @@ class Sender:
     def _learn(self, outcome: Outcome) -> None:
         now_s = self._clock.monotonic_s()
         match outcome:
-            case Retry():
+            case Retry() | Unclear():
                 self._health.failed(now_s)
             case Refused(reason):
                 self._health.refused(now_s, reason)
@@ -137,13 +154,13 @@ class Sender:
                 return self._end(job, Fate.DELIVERED)
             case Retry(reason):
                 due_ms = now_ms + round(backoff_s(job.attempts + 1, self._uniform) * 1_000)
-                return self._wait(job, due_ms, reason, attempts=job.attempts + 1)
+                return waiting(job, due_ms, reason, attempts=job.attempts + 1)
             case Throttled(after_s):
-                return self._wait(job, now_ms + round(after_s * 1_000), "429", attempts=job.attempts)
+                return waiting(job, now_ms + round(after_s * 1_000), "429", attempts=job.attempts)
             case Refused(reason):
-                return self._wait(job, now_ms, reason, attempts=job.attempts)
-            case Unclear(reason) if job.attempts == 0:
-                return self._wait(job, now_ms + 1_000, reason, attempts=1)
+                return waiting(job, now_ms, reason, attempts=job.attempts)
+            case Unclear(reason) if not job.was_unclear:
+                return waiting(job, now_ms + UNCLEAR_WAIT_MS, f"{UNCLEAR}: {reason}", attempts=job.attempts + 1)
             case Unclear(reason) | Rejected(reason):
                 return replace(self._end(job, Fate.DEAD), letter=letter_of(job, reason, answered))
 
@@ -156,9 +173,6 @@ class Sender:
             event_id=job.event_id,
             event_name=job.event_name,
         )
-
-    def _wait(self, job: Job, due_ms: int, reason: str, *, attempts: int) -> Settlement:
-        return waiting(job, due_ms, reason, attempts=attempts)
 
     def _stay_behind(self, job: Job) -> Settlement:
         return waiting(job, self._clock.now_ms(), "behind", attempts=job.attempts)

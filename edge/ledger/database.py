@@ -103,13 +103,20 @@ class Database:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[aiosqlite.Connection]:
-        """One consistent look at what is committed, through a connection that cannot write."""
+        """One consistent look at what is committed, through a connection that cannot write.
+
+        Raises:
+            StorageFailed: the disk or SQLite failed.
+        """
         async with self._look:
-            await self._reader.execute("BEGIN")
             try:
-                yield self._reader
-            finally:
-                await self._reader.execute("COMMIT")
+                await self._reader.execute("BEGIN")
+                try:
+                    yield self._reader
+                finally:
+                    await self._reader.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise StorageFailed(f"the ledger cannot be read: {error}") from error
 
     async def _leave_transaction(self) -> None:
         if self._db.in_transaction:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import aiosqlite
 
@@ -9,22 +10,25 @@ from edge.consent import ALL_PURPOSES, Purpose
 from edge.delivery import Fate
 from edge.ledger.database import Database, checksum, fetch, fetch_in
 from edge.ledger.fates import encode_fates
-from edge.ledger.records import Entry, JournalFate, Page, Settlement, WaitingRow
-from edge.ledger.resolving import TALLY, identifiers_of
+from edge.ledger.records import Entry, JournalFate, Page, Pause, Settlement, WaitingRow
+from edge.ledger.resolving import NO_HEAD, TALLY, identifiers_of, keep_one_due
 from edge.person import Identifiers
 
 ADD_PIPELINE = "INSERT INTO pipeline (name, cursor) SELECT ?, cursor FROM resolver WHERE true ON CONFLICT DO NOTHING"
 ADD_REVISION = "INSERT INTO revision (pipeline, hash, seen_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-PLACE = "SELECT cursor, taken_to, attempts, alone_to FROM pipeline WHERE id = ?"
+PLACE = "SELECT cursor, taken_to, attempts, alone_to, head FROM pipeline WHERE id = ?"
 # The next journal rows with their visitor's person and withdrawals as they are now.
 LOOK = """
-SELECT j.seq, j.visitor, j.granted, j.fate, j.received_at_ms, v.person, v.denied
+SELECT j.seq, j.key, j.visitor, j.granted, j.basis, j.fate, j.received_at_ms, j.checksum,
+       iif(v.linked_seq <= ?, v.person, NULL), v.denied
 FROM journal j LEFT JOIN visitor v ON v.id = j.visitor
 WHERE j.seq > ? AND j.seq <= ? ORDER BY j.seq LIMIT ?
 """
+RESOLVED = "SELECT cursor FROM resolver"
 WHO_WAITS = "SELECT DISTINCT visitor FROM waiting WHERE pipeline = ? AND visitor IN ({})"
 # The attempt is counted before it is made: whoever dies with a page is known by it.
-TAKE_PAGE = "UPDATE pipeline SET taken_to = ?, taken_at_ms = ?, attempts = attempts + 1 WHERE id = ?"
+TAKE_PAGE = "UPDATE pipeline SET taken_to = ?, taken_at_ms = ?, head = ?, attempts = attempts + 1 WHERE id = ?"
+UNTAKE_PAGE = "UPDATE pipeline SET attempts = max(attempts - 1, 0) WHERE id = ?"
 TAKE_ALONE = "UPDATE pipeline SET alone_to = max(alone_to, taken_to), taken_to = 0, attempts = 0 WHERE id = ?"
 SETTLE_PAGE = """
 INSERT INTO page (pipeline, last, first, taken_at_ms, settled_at_ms, attempts, revision, fates)
@@ -33,16 +37,16 @@ SELECT id, ?, ?, iif(attempts > 0, taken_at_ms, ?), ?, max(attempts, 1), ?, ? FR
 MOVE_CURSOR = "UPDATE pipeline SET cursor = ?, taken_to = 0, attempts = 0 WHERE id = ?"
 
 DUE_VISITORS = """
-SELECT visitor FROM waiting WHERE pipeline = ? AND due_at_ms <= ? ORDER BY due_at_ms, seq LIMIT ?
+SELECT visitor FROM waiting WHERE pipeline = ? AND due_at_ms <= ? ORDER BY due_at_ms LIMIT ?
 """
 CHAIN = """
 SELECT w.visitor, w.seq, w.since_ms, w.attempts, w.deaths, w.time_ms, w.payload, w.reason, w.checksum,
-       j.granted, v.person, v.denied
+       j.granted, v.person, v.denied, v.purchased_seq
 FROM waiting w LEFT JOIN journal j ON j.seq = w.seq LEFT JOIN visitor v ON v.id = w.visitor
 WHERE w.pipeline = ? AND w.visitor = ? ORDER BY w.seq LIMIT ?
 """
 TAKE_DUE = "UPDATE waiting SET deaths = deaths + 1 WHERE pipeline = ? AND visitor = ? AND seq = ?"
-NEXT_DUE = "SELECT min(due_at_ms) FROM waiting WHERE pipeline = ? AND due_at_ms IS NOT NULL"
+UNTAKE_DUE = "UPDATE waiting SET deaths = max(deaths - 1, 0) WHERE pipeline = ? AND visitor = ? AND seq = ?"
 WAIT = """
 INSERT INTO waiting (pipeline, visitor, seq, due_at_ms, since_ms, attempts, time_ms, payload, reason, checksum)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -51,21 +55,12 @@ ON CONFLICT (pipeline, visitor, seq) DO UPDATE SET due_at_ms = excluded.due_at_m
     checksum = excluded.checksum
 """
 UNWAIT = "DELETE FROM waiting WHERE pipeline = ? AND visitor = ? AND seq = ?"
-# Of a visitor's waiting events only the first may be due.
-BLOCK_FOLLOWERS = """
-UPDATE waiting SET due_at_ms = NULL WHERE pipeline = ?1 AND visitor = ?2 AND due_at_ms IS NOT NULL
-    AND seq > (SELECT min(seq) FROM waiting WHERE pipeline = ?1 AND visitor = ?2)
-"""
-UNBLOCK_FIRST = """
-UPDATE waiting SET due_at_ms = ?3 WHERE pipeline = ?1 AND visitor = ?2 AND due_at_ms IS NULL
-    AND seq = (SELECT min(seq) FROM waiting WHERE pipeline = ?1 AND visitor = ?2)
-"""
 KNOWN_VISITORS = "SELECT id FROM visitor WHERE person IS NOT NULL AND id IN ({})"
 HOLD = "INSERT INTO held (pipeline, visitor, seq) VALUES (?, ?, ?)"
 UNHOLD = "DELETE FROM held WHERE pipeline = ? AND visitor = ? AND seq = ?"
 OLDEST_HELD = """
-SELECT h.visitor, h.seq FROM held h JOIN journal j ON j.seq = h.seq
-WHERE h.pipeline = ? AND j.received_at_ms < ? ORDER BY h.seq LIMIT ?
+SELECT h.visitor, h.seq, j.received_at_ms FROM held h INDEXED BY held_seq CROSS JOIN journal j ON j.seq = h.seq
+WHERE h.pipeline = ? ORDER BY h.seq LIMIT ?
 """
 BURY = """
 INSERT OR REPLACE INTO dead (pipeline, seq, visitor, event_id, event_name, died_at_ms, attempts,
@@ -76,9 +71,9 @@ SETTLE_LATE = """
 INSERT OR REPLACE INTO settled (pipeline, seq, fate, attempts, settled_at_ms, revision) VALUES (?, ?, ?, ?, ?, ?)
 """
 HURRY = "UPDATE waiting SET due_at_ms = ? WHERE pipeline = ? AND due_at_ms > ?"
-PAUSE = "UPDATE pipeline SET paused = ? WHERE id = ?"
-
-DEATHS_BEFORE_ALONE = 3
+PAUSE = "UPDATE pipeline SET paused = ?, paused_at_ms = ?, resumed_at_ms = NULL WHERE id = ?"
+RESUME = "UPDATE pipeline SET paused = NULL, resumed_at_ms = ? WHERE id = ?"
+PAUSED = "SELECT paused, paused_at_ms, resumed_at_ms FROM pipeline WHERE id = ?"
 
 
 class DeliveryLedger:
@@ -103,23 +98,29 @@ class DeliveryLedger:
         A page that a process died with comes again as it was; after three deaths its events come one by one.
         """
         async with self._database.snapshot() as db:
-            cursor, taken_to, attempts, alone_to = (await fetch(db, PLACE, (self._pipeline,)))[0]
+            cursor, taken_to, attempts, alone_to, taken_head = (await fetch(db, PLACE, (self._pipeline,)))[0]
             is_taken = taken_to > cursor
-            end = taken_to if is_taken else 2**63 - 1
-            rows = await fetch(db, LOOK, (cursor, end, 1 if cursor < alone_to else limit))
+            end = taken_to if is_taken else NO_HEAD
+            head = taken_head if is_taken else (await fetch(db, RESOLVED))[0][0]
+            rows = await fetch(db, LOOK, (head, cursor, end, 1 if cursor < alone_to else limit))
             if not rows:
                 return None
-            return Page(cursor, await self._entries(db, rows), attempts if is_taken else 0)
+            return Page(cursor, await self._entries(db, rows, head), attempts if is_taken else 0, head)
 
     async def take_alone(self) -> None:
         """From now on take the span that keeps ending processes one event at a time."""
         async with self._database.transaction() as db:
             await db.execute(TAKE_ALONE, (self._pipeline,))
 
-    async def take(self, last: int, now_ms: int) -> None:
+    async def take(self, last: int, head: int, now_ms: int) -> None:
         """Count an attempt at the page up to `last`, before it is made."""
         async with self._database.transaction() as db:
-            await db.execute(TAKE_PAGE, (last, now_ms, self._pipeline))
+            await db.execute(TAKE_PAGE, (last, now_ms, head, self._pipeline))
+
+    async def untake(self) -> None:
+        """Take the count back: the attempt ended, but not with its process."""
+        async with self._database.transaction() as db:
+            await db.execute(UNTAKE_PAGE, (self._pipeline,))
 
     async def settle(self, cursor: int, last: int, settlements: Sequence[Settlement], now_ms: int) -> None:
         """Record what became of every event in (cursor, last] and move the cursor, in one transaction."""
@@ -144,16 +145,15 @@ class DeliveryLedger:
                 rows += [_waiting_row(row, people) for row in chain]
         return rows
 
-    async def next_due_ms(self) -> int | None:
-        """Give the moment when the next waiting event is due."""
-        async with self._database.snapshot() as db:
-            due: int | None = (await fetch(db, NEXT_DUE, (self._pipeline,)))[0][0]
-            return due
-
     async def take_due(self, rows: Iterable[WaitingRow]) -> None:
         """Count an attempt at waiting events, before it is made."""
         async with self._database.transaction() as db:
             await db.executemany(TAKE_DUE, [(self._pipeline, row.visitor, row.seq) for row in rows])
+
+    async def untake_due(self, rows: Iterable[WaitingRow]) -> None:
+        """Take the count back for waiting events."""
+        async with self._database.transaction() as db:
+            await db.executemany(UNTAKE_DUE, [(self._pipeline, row.visitor, row.seq) for row in rows])
 
     async def settle_due(self, settlements: Sequence[Settlement], now_ms: int) -> None:
         """Record what became of waiting events: gone for good, or waiting again."""
@@ -166,38 +166,36 @@ class DeliveryLedger:
     async def expire_held(self, before_ms: int, limit: int, now_ms: int) -> int:
         """End held events that were accepted before a moment; give how many."""
         async with self._database.transaction() as db:
-            rows = await fetch(db, OLDEST_HELD, (self._pipeline, before_ms, limit))
-            ended = [Settlement(seq=seq, visitor=visitor, fate=Fate.EXPIRED) for visitor, seq in rows]
+            oldest = await fetch(db, OLDEST_HELD, (self._pipeline, limit))
+            over = [(visitor, seq) for visitor, seq, received_at_ms in oldest if received_at_ms < before_ms]
+            ended = [Settlement(seq=seq, visitor=visitor, fate=Fate.EXPIRED) for visitor, seq in over]
             await db.executemany(UNHOLD, [(self._pipeline, s.visitor, s.seq) for s in ended])
             await self._end_late(db, ended, Fate.HELD, now_ms)
-        return len(rows)
+        return len(ended)
 
     async def hurry(self, now_ms: int) -> None:
         """Make everything due that waits: the destination works again."""
         async with self._database.transaction() as db:
             await db.execute(HURRY, (now_ms, self._pipeline, now_ms))
 
-    async def note_pause(self, reason: str | None) -> None:
+    async def pause(self) -> Pause:
+        """Give the latest pause."""
+        async with self._database.snapshot() as db:
+            return Pause(*(await fetch(db, PAUSED, (self._pipeline,)))[0])
+
+    async def note_pause(self, reason: str | None, now_ms: int) -> None:
         """Remember that the credentials were refused, or that they work again (None)."""
         async with self._database.transaction() as db:
-            await db.execute(PAUSE, (reason, self._pipeline))
+            if reason is None:
+                await db.execute(RESUME, (now_ms, self._pipeline))
+            else:
+                await db.execute(PAUSE, (reason, now_ms, self._pipeline))
 
-    async def _entries(self, db: aiosqlite.Connection, rows: Sequence[tuple[int, ...]]) -> tuple[Entry, ...]:
-        people = await identifiers_of(db, {row[5] for row in rows if row[5] is not None})
-        visitors = {row[1] for row in rows if row[1] is not None}
+    async def _entries(self, db: aiosqlite.Connection, rows: Sequence[tuple[Any, ...]], head: int) -> tuple[Entry, ...]:
+        people = await identifiers_of(db, {row[8] for row in rows if row[8] is not None}, head=head)
+        visitors = {row[2] for row in rows if row[2] is not None}
         behind = {row[0] for row in await fetch_in(db, WHO_WAITS, visitors, self._pipeline)}
-        return tuple(
-            Entry(
-                seq=row[0],
-                visitor=row[1] or 0,
-                granted=_granted(row[2], row[6]),
-                fate=JournalFate(row[3]),
-                received_at_ms=row[4],
-                identifiers=people.get(row[5], Identifiers()),
-                is_behind=row[1] in behind,
-            )
-            for row in rows
-        )
+        return tuple(_entry(row, people, behind) for row in rows)
 
     async def _release_known(
         self, db: aiosqlite.Connection, settlements: Sequence[Settlement], now_ms: int
@@ -221,8 +219,7 @@ class DeliveryLedger:
         await db.executemany(WAIT, [self._waiting_values(s) for s in waiting])
         await db.executemany(BURY, [self._dead_values(s, now_ms) for s in settlements if s.fate is Fate.DEAD])
         for visitor in {s.visitor for s in settlements}:
-            await db.execute(BLOCK_FOLLOWERS, (self._pipeline, visitor))
-            await db.execute(UNBLOCK_FIRST, (self._pipeline, visitor, now_ms))
+            await keep_one_due(db, self._pipeline, visitor, now_ms)
 
     async def _end_late(self, db: aiosqlite.Connection, ended: Sequence[Settlement], was: Fate, now_ms: int) -> None:
         rows = [(self._pipeline, s.seq, s.fate, s.attempts, now_ms, self._revision) for s in ended]
@@ -262,10 +259,23 @@ def _granted(granted: int, denied: int | None) -> Purpose:
     return Purpose(granted) & ~Purpose(denied or 0) & ALL_PURPOSES
 
 
-def _waiting_row(row: tuple[int, ...], people: dict[int, Identifiers]) -> WaitingRow:
-    visitor, seq, since_ms, attempts, deaths, time_ms, payload, reason, check, granted, person, denied = row
-    body: bytes | None = payload  # type: ignore[assignment]  # SQLite's rows carry no types
-    is_damaged = body is not None and check != checksum(seq, body)
+def _entry(row: tuple[Any, ...], people: dict[int, Identifiers], behind: set[int]) -> Entry:
+    seq, _, visitor, granted, _, fate, received_at_ms, check, person, denied = row
+    return Entry(
+        seq=seq,
+        visitor=visitor or 0,
+        granted=_granted(granted, denied),
+        fate=JournalFate(fate) if check == checksum(*row[:7]) else JournalFate.DAMAGED,
+        received_at_ms=received_at_ms,
+        identifiers=people.get(person, Identifiers()),
+        is_behind=visitor in behind,
+    )
+
+
+def _waiting_row(row: tuple[Any, ...], people: dict[int, Identifiers]) -> WaitingRow:
+    visitor, seq, since_ms, attempts, deaths, time_ms, payload, reason, check, *known = row
+    granted, person, denied, purchased_seq = known
+    is_damaged = payload is not None and check != checksum(seq, payload)
     return WaitingRow(
         visitor=visitor,
         seq=seq,
@@ -273,8 +283,9 @@ def _waiting_row(row: tuple[int, ...], people: dict[int, Identifiers]) -> Waitin
         attempts=attempts,
         deaths=deaths,
         time_ms=time_ms,
-        payload=None if is_damaged else body,
-        reason=str(reason),
+        payload=None if is_damaged else payload,
+        reason=reason,
         granted=_granted(granted or 0, denied),
         identifiers=people.get(person, Identifiers()),
+        purchased_seq=purchased_seq,
     )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from operator import itemgetter
 
 from edge.delivery import Fate
 
@@ -25,10 +26,16 @@ _RUN = re.compile(r"(\d+)(\D)")
 
 def encode_fates(first: int, last: int, fates: Iterable[tuple[int, Fate]]) -> str:
     """Encode the fates of (sequence number, fate) pairs over the span [first, last]."""
-    letters = [NO_EVENT] * (last - first + 1)
-    for seq, fate in fates:
-        letters[seq - first] = LETTERS[fate]
-    return "".join(f"{len(list(run))}{letter}" for letter, run in groupby(letters))
+    runs: list[tuple[int, str]] = []
+    following = first
+    for seq, fate in sorted(fates):
+        if seq > following:
+            runs.append((seq - following, NO_EVENT))
+        runs.append((1, LETTERS[fate]))
+        following = seq + 1
+    runs.append((last + 1 - following, NO_EVENT))
+    joined = ((sum(length for length, _ in run), letter) for letter, run in groupby(runs, key=itemgetter(1)))
+    return "".join(f"{length}{letter}" for length, letter in joined if length)
 
 
 def fate_at(encoded: str, offset: int) -> Fate | None:

@@ -39,9 +39,9 @@ MIGRATIONS: tuple[str, ...] = (
         granted       INTEGER,
         denied        INTEGER,
         answer_source TEXT,
+        purchased_seq INTEGER,
         UNIQUE (browser, epoch)
     ) STRICT;
-    CREATE INDEX visitor_person ON visitor (person) WHERE person IS NOT NULL;
 
     -- What was decided of each event, in order. fate: 0 goes on, 1 duplicate, 2 damaged.
     CREATE TABLE journal (
@@ -62,7 +62,8 @@ MIGRATIONS: tuple[str, ...] = (
         seq       INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 
-    -- A pipeline's place in the journal; (cursor, taken_to] is on its way right now.
+    -- A pipeline's place in the journal. (cursor, taken_to] is on its way right now, rendered with what was
+    -- known at sequence number head. While paused its events do not grow older.
     CREATE TABLE pipeline (
         id          INTEGER PRIMARY KEY,
         name        TEXT NOT NULL UNIQUE,
@@ -71,7 +72,10 @@ MIGRATIONS: tuple[str, ...] = (
         taken_at_ms INTEGER NOT NULL DEFAULT 0,
         attempts    INTEGER NOT NULL DEFAULT 0,
         alone_to    INTEGER NOT NULL DEFAULT 0,
-        paused      TEXT
+        head        INTEGER NOT NULL DEFAULT 0,
+        paused      TEXT,
+        paused_at_ms  INTEGER,
+        resumed_at_ms INTEGER
     ) STRICT;
 
     -- Every content of a pipeline file that ever delivered.
@@ -112,6 +116,7 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (pipeline, visitor, seq)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX held_seq ON held (seq);
+    CREATE INDEX held_visitor ON held (visitor);
 
     -- Events that must be sent again, or were released. Only a visitor's first has a due time.
     -- Without a payload the event is rendered from the spool when it is taken.

@@ -26,6 +26,7 @@ class VisitorState:
     person: int | None = None
     linked_seq: int | None = None
     answer: Answer | None = None
+    purchased_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +97,31 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A span (cursor, last] of the journal; `deaths` counts processes that ended while they had it."""
+    """A span (cursor, last] of the journal; `deaths` counts processes that ended while they had it.
+
+    `head`: identifiers learned after this sequence number are left out, so that a repeat has the same bytes.
+    """
 
     cursor: int
     entries: tuple[Entry, ...]
     deaths: int
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A pipeline's latest pause for refused credentials; `reason` while it lasts."""
+
+    reason: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+    def age_ms(self, since_ms: int, now_ms: int) -> int:
+        """Give how old something is, the pause not counted."""
+        if self.from_ms is None:
+            return now_ms - since_ms
+        stopped_ms = (self.to_ms or now_ms) - max(self.from_ms, since_ms)
+        return now_ms - since_ms - max(0, stopped_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +138,7 @@ class WaitingRow:
     reason: str
     granted: Purpose = Purpose.NONE
     identifiers: Identifiers = field(default_factory=Identifiers)
-    due_at_ms: int | None = None
+    purchased_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

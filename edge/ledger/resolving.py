@@ -1,11 +1,12 @@
 """The resolver's verbs: what is known, and one transaction that records a page."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import aiosqlite
 
 from edge.consent import Answer, Purpose
-from edge.ledger.database import Database, checksum, fetch, fetch_in
+from edge.ledger.database import Database, Value, checksum, fetch, fetch_in
 from edge.ledger.records import JournalRow, Known, Resolution, VisitorState
 from edge.person import Identifiers, Kind
 
@@ -13,27 +14,31 @@ FIND_KEYS = "SELECT key FROM journal WHERE key IN ({})"
 FIND_ORDERS = "SELECT order_key FROM purchase WHERE order_key IN ({})"
 # The newest epoch of each browser.
 FIND_VISITORS = """
-SELECT id, browser, max(epoch), person, linked_seq, granted, denied, answer_source
+SELECT id, browser, max(epoch), person, linked_seq, granted, denied, answer_source, purchased_seq
 FROM visitor WHERE browser IN ({}) GROUP BY browser
 """
-FIND_OWNERS = "SELECT kind, value, person FROM identifier WHERE value IN ({})"
-FIND_IDENTIFIERS = "SELECT person, kind, value FROM identifier WHERE person IN ({}) ORDER BY seq"
+# Every kind is named, or the index could not be used.
+FIND_OWNERS = """
+SELECT kind, value, person FROM identifier WHERE kind IN ('customer_id', 'email', 'phone') AND value IN ({})
+"""
+FIND_IDENTIFIERS = "SELECT person, kind, value FROM identifier WHERE seq <= ? AND person IN ({}) ORDER BY seq"
 
 ADD_PERSON = "INSERT INTO person (id, created_at_ms) VALUES (?, ?)"
 ADD_IDENTIFIER = "INSERT INTO identifier (kind, value, person, level, seq) VALUES (?, ?, ?, ?, ?)"
 ADD_PURCHASE = "INSERT INTO purchase (order_key, seq) VALUES (?, ?)"
 PUT_VISITOR = """
-INSERT INTO visitor (id, browser, epoch, person, linked_seq, granted, denied, answer_source)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO visitor (id, browser, epoch, person, linked_seq, granted, denied, answer_source, purchased_seq)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET person = excluded.person, linked_seq = excluded.linked_seq,
-    granted = excluded.granted, denied = excluded.denied, answer_source = excluded.answer_source
+    granted = excluded.granted, denied = excluded.denied, answer_source = excluded.answer_source,
+    purchased_seq = excluded.purchased_seq
 """
 ADD_JOURNAL = """
 INSERT INTO journal (seq, key, visitor, granted, basis, fate, received_at_ms, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 MOVE_CURSOR = "UPDATE resolver SET cursor = ?"
 
-# A link releases what was held for its visitor, in order, behind what already waits.
+# A link releases what was held for its visitor, in order.
 COUNT_RELEASED = "SELECT pipeline, count(*) FROM held WHERE visitor = ? GROUP BY pipeline"
 RELEASE = """
 INSERT INTO waiting (pipeline, visitor, seq, due_at_ms, since_ms, attempts, time_ms, payload, reason, checksum)
@@ -41,10 +46,22 @@ SELECT pipeline, visitor, seq, iif(seq = min(seq) OVER (PARTITION BY pipeline), 
 FROM held WHERE visitor = ?
 """
 UNHOLD = "DELETE FROM held WHERE visitor = ? AND pipeline = ?"
+# Of a visitor's waiting events only the first may be due.
+BLOCK_FOLLOWERS = """
+UPDATE waiting SET due_at_ms = NULL WHERE pipeline = ?1 AND visitor = ?2 AND due_at_ms IS NOT NULL
+    AND seq > (SELECT min(seq) FROM waiting WHERE pipeline = ?1 AND visitor = ?2)
+"""
+UNBLOCK_FIRST = """
+UPDATE waiting SET due_at_ms = ?3 WHERE pipeline = ?1 AND visitor = ?2 AND due_at_ms IS NULL
+    AND seq = (SELECT min(seq) FROM waiting WHERE pipeline = ?1 AND visitor = ?2)
+"""
 TALLY = """
 INSERT INTO tally (pipeline, fate, events) VALUES (?, ?, ?)
 ON CONFLICT (pipeline, fate) DO UPDATE SET events = events + excluded.events
 """
+
+
+NO_HEAD = 2**63 - 1
 
 
 class ResolverLedger:
@@ -107,32 +124,39 @@ async def _release(db: aiosqlite.Connection, visitor: int, now_ms: int) -> None:
     for pipeline, events in counts:
         await db.execute(UNHOLD, (visitor, pipeline))
         await db.executemany(TALLY, [(pipeline, "held", -events), (pipeline, "waiting", events)])
+        await keep_one_due(db, pipeline, visitor, now_ms)
 
 
-async def identifiers_of(db: aiosqlite.Connection, people: Iterable[int]) -> dict[int, Identifiers]:
-    """Give each person's identifiers; where a kind has several values, the latest."""
+async def keep_one_due(db: aiosqlite.Connection, pipeline: int, visitor: int, now_ms: int) -> None:
+    """Let only a visitor's first waiting event be due."""
+    await db.execute(BLOCK_FOLLOWERS, (pipeline, visitor))
+    await db.execute(UNBLOCK_FIRST, (pipeline, visitor, now_ms))
+
+
+async def identifiers_of(
+    db: aiosqlite.Connection, people: Iterable[int], *, head: int = NO_HEAD
+) -> dict[int, Identifiers]:
+    """Give each person's identifiers as known at a sequence number; where a kind has several values, the latest."""
     latest: dict[int, dict[Kind, str]] = {}
-    for person, kind, value in await fetch_in(db, FIND_IDENTIFIERS, people):
+    for person, kind, value in await fetch_in(db, FIND_IDENTIFIERS, people, head):
         latest.setdefault(person, {})[kind] = value
     return {person: Identifiers(**values) for person, values in latest.items()}
 
 
-def _visitor(row: tuple[int, bytes, int, int | None, int | None, int | None, int | None, str | None]) -> VisitorState:
-    answer = None
-    if row[7] is not None:
-        answer = Answer(Purpose(row[5] or 0), Purpose(row[6] or 0), row[7])
-    return VisitorState(row[0], row[1].hex(), row[2], row[3], row[4], answer)
+def _visitor(row: tuple[Any, ...]) -> VisitorState:
+    number, browser, epoch, person, linked_seq, granted, denied, source, purchased_seq = row
+    answer = Answer(Purpose(granted or 0), Purpose(denied or 0), source) if source is not None else None
+    return VisitorState(number, browser.hex(), epoch, person, linked_seq, answer, purchased_seq)
 
 
-def _visitor_values(
-    visitor: VisitorState,
-) -> tuple[int, bytes, int, int | None, int | None, int | None, int | None, str | None]:
+def _visitor_values(visitor: VisitorState) -> tuple[Value, ...]:
     answer = visitor.answer
-    granted, denied, source = (int(answer.granted), int(answer.denied), answer.source) if answer else (None, None, None)
+    said = (int(answer.granted), int(answer.denied), answer.source) if answer else (None, None, None)
     browser = bytes.fromhex(visitor.browser)
-    return visitor.id, browser, visitor.epoch, visitor.person, visitor.linked_seq, granted, denied, source
+    place = (visitor.id, browser, visitor.epoch, visitor.person, visitor.linked_seq)
+    return (*place, *said, visitor.purchased_seq)
 
 
-def _journal_values(row: JournalRow) -> tuple[int, bytes, int | None, int, str, int, int, int]:
+def _journal_values(row: JournalRow) -> tuple[Value, ...]:
     values = (row.seq, row.key, row.visitor, int(row.granted), row.basis, int(row.fate), row.received_at_ms)
     return (*values, checksum(*values))

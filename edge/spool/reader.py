@@ -88,7 +88,13 @@ class SpoolReader:
     async def _scalar(self, segment: Segment, sql: str) -> int | None:
         async with self._turn:
             db = await self._connection(segment)
-            return await files.scalar(db, sql) if db is not None else None
+            try:
+                return await files.scalar(db, sql) if db is not None else None
+            except sqlite3.OperationalError as error:
+                if "no such table" not in str(error):
+                    raise
+                await self._open.pop(segment).close()
+                return None
 
     async def _fetch(self, segment: Segment, sql: str, values: tuple[int, ...]) -> list[Row]:
         async with self._turn:
@@ -98,9 +104,10 @@ class SpoolReader:
             try:
                 rows = await db.execute_fetchall(sql, values)
             except sqlite3.OperationalError as error:
-                if "no such table" in str(error):
-                    return []  # the writer is just creating it
-                raise
+                if "no such table" not in str(error):
+                    raise
+                await self._open.pop(segment).close()  # being made just now, or given up again: look anew next time
+                return []
         return [Row(seq, body, is_damaged=check != checksum(seq, body)) for seq, check, body in rows]
 
     async def _connection(self, segment: Segment) -> aiosqlite.Connection | None:

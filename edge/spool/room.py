@@ -27,7 +27,7 @@ class Room:
             StorageFull: which limit is reached, and what it is.
         """
         free = os.statvfs(self._settings.directory)
-        if free.f_bavail * free.f_frsize < self._settings.free_bytes:
+        if free_bytes(self._settings.directory) < self._settings.free_bytes:
             raise StorageFull(f"less than spool.free_bytes ({self._settings.free_bytes}) is free on the disk")
         if free.f_files and free.f_favail < MIN_FREE_INODES:
             raise StorageFull("the file system has no inodes left")
@@ -42,10 +42,16 @@ class Room:
         return self._used_bytes
 
 
+def free_bytes(directory: Path) -> int:
+    """Give the bytes that are free for us on a directory's file system."""
+    free = os.statvfs(directory)
+    return free.f_bavail * free.f_frsize
+
+
 def directory_bytes(directory: Path) -> int:
-    """Give the bytes that the files of a directory hold."""
+    """Give the bytes that the files of a directory hold; none while nobody has made it."""
     total = 0
-    for entry in os.scandir(directory):
+    for entry in os.scandir(directory) if directory.exists() else ():
         try:
             total += entry.stat().st_size
         except FileNotFoundError:

@@ -129,11 +129,18 @@ async def open_for_writing(segment: Segment) -> aiosqlite.Connection:
             await db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
             segment.path.chmod(0o600)
             sync_directory(segment.path.parent)
+        _refuse_read_only(segment.path)
         await _heal_half_made(db)
     except BaseException:
         await db.close()
         raise
     return db
+
+
+def _refuse_read_only(path: Path) -> None:
+    """Raise OSError where SQLite silently opened for reading: better to say so now than to fail at the first event."""
+    if not os.access(path, os.W_OK):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
 
 async def _heal_half_made(db: aiosqlite.Connection) -> None:

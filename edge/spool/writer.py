@@ -57,6 +57,14 @@ class SpoolWriter:
         """The highest committed sequence number; 0 before the first."""
         return self._next_seq - 1
 
+    def has_room(self) -> bool:
+        """Tell whether the limits would let another group in now."""
+        try:
+            self._room.check()
+        except (StorageFull, OSError):
+            return False
+        return self._failure is None
+
     async def open(self, *, floor_seq: int = 0) -> None:
         """Recover what a death left and get ready to append.
 
@@ -125,6 +133,8 @@ class SpoolWriter:
                 await self._rotate_when_due()
             except StorageError as error:
                 self._refuse(group, error)
+            except Exception as error:  # whatever it was, nobody may wait for ever
+                self._refuse(group, self._fail(error))
             if self._failure is not None:
                 self._refuse(self._waiting, self._failure)
                 return
@@ -187,15 +197,24 @@ class SpoolWriter:
         if is_empty or not (is_large or age_s >= self._settings.segment_age_s):
             return
         old, db = self._segment, self._db
+        following = files.segment_at(self._settings.directory, self._next_seq)
         try:
-            await self._start(files.segment_at(self._settings.directory, self._next_seq))
+            await self._start(following)
         except (sqlite3.Error, OSError) as error:
-            if files.is_full(error):
-                return  # the old one goes on; the next group asks for room first
-            raise self._fail(error) from error
+            if not files.is_full(error):
+                raise self._fail(error) from error
+            self._discard(following)
+            return  # the old one goes on; the next group asks for room first
         task = asyncio.create_task(self._seal(old, db), name=f"seal {old.first}")
         self._sealing.add(task)
         task.add_done_callback(self._sealing.discard)
+
+    def _discard(self, unborn: Segment) -> None:
+        """Remove a segment that the full disk did not let begin: its name would hide what the old one takes now."""
+        try:
+            files.unlink(unborn)
+        except OSError as error:
+            raise self._fail(error) from error
 
     async def _start(self, segment: Segment) -> None:
         self._db = await files.open_for_writing(segment)
@@ -204,11 +223,10 @@ class SpoolWriter:
         self._segment_opened_s = self._clock.monotonic_s()
 
     async def _seal(self, segment: Segment, db: aiosqlite.Connection) -> None:
-        """Write the footer, empty the WAL, close; what a death or a full disk leaves is sealed at the next start."""
+        """Write the footer, empty the WAL, close; what a death leaves unsealed is sealed at the next start."""
         try:
-            if not await files.scalar(db, files.HAS_FOOTER):
-                await db.execute(files.SEAL, (self._clock.now_ms(),))
-                await db.commit()
+            while not await self._write_footer(db) and not self._is_closing:
+                await asyncio.sleep(SEAL_RETRY_S)
             for _ in range(SEAL_TRIES):
                 is_busy = await files.scalar(db, files.CHECKPOINT)
                 if not is_busy:
@@ -219,6 +237,20 @@ class SpoolWriter:
             log.warning("segment not sealed", segment=segment.path.name, error=str(error))
         finally:
             await db.close()
+
+    async def _write_footer(self, db: aiosqlite.Connection) -> bool:
+        """Write the footer unless it is there; False while the disk is full: unsealed, its room is never given back."""
+        if await files.scalar(db, files.HAS_FOOTER):
+            return True
+        try:
+            await db.execute(files.SEAL, (self._clock.now_ms(),))
+            await db.commit()
+        except sqlite3.Error as error:
+            if not files.is_full(error):
+                raise
+            await db.rollback()
+            return False
+        return True
 
     async def _recover(self, segments: Sequence[Segment], floor_seq: int) -> None:
         """Seal every segment but the newest, then go on after the highest number anyone has seen."""
@@ -241,6 +273,14 @@ class SpoolWriter:
             await self._seal(newest, db)
 
     async def _seal_left_open(self, segment: Segment) -> None:
+        try:
+            await self._seal_unless_sealed(segment)
+        except sqlite3.OperationalError:
+            raise  # the disk's fault, not the file's
+        except sqlite3.DatabaseError as error:
+            log.error("segment damaged: it stays as it is", segment=segment.path.name, error=str(error))
+
+    async def _seal_unless_sealed(self, segment: Segment) -> None:
         reader = await files.open_for_reading(segment)
         try:
             is_sealed = await files.scalar(reader, files.HAS_FOOTER)

@@ -60,7 +60,7 @@ def test_a_paused_pipeline_is_said_with_its_reason(tmp_path: Path) -> None:
     async def fill() -> None:
         room = await Backroom.open(tmp_path, world.clock)
         room.transport.always = Response(401, {}, b'{"errors":[{"code":"not_authenticated"}]}')
-        await room.identify(1, email="lena@shop.example")
+        await room.identify(1, email="user@shop.example")
         await room.store(1, "view_item")
         await room.work()
         await room.close()

@@ -9,7 +9,7 @@ import pytest
 from edge.delivery import Response
 from edge.spool import SpoolSettings, SpoolWriter
 from tests.backroom import Backroom
-from tests.component.world import LENA, World, build, page, write_files
+from tests.component.world import USER, World, build, page, write_files
 
 Step = Callable[[Backroom], Awaitable[object]]
 
@@ -23,23 +23,23 @@ def test_what_is_there_is_shown_with_what_became_of_it(world: World) -> None:
     assert world.lines("tail", "--once") == [
         "11:06:40      #1  view_item         held-1   00000000 /pots",
         "11:07:42      #1  └ klaviyo held",
-        "11:07:40      #2  identify          event-2  00000000                                lena@shop.example",
+        "11:07:40      #2  identify          event-2  00000000                                user@shop.example",
         "11:07:42      #2  └ klaviyo unmapped",
-        "11:07:40      #3  view_item         delivere 00000000 /cups                          lena@shop.example",
+        "11:07:40      #3  view_item         delivere 00000000 /cups                          user@shop.example",
         "11:07:42      #3  └ klaviyo delivered",
         "11:07:40      #4  view_item         withheld 00000000",
         "11:07:42      #4  └ klaviyo withheld",
-        "11:07:40      #5  page_view         unmapped 00000000                                lena@shop.example",
+        "11:07:40      #5  page_view         unmapped 00000000                                user@shop.example",
         "11:07:42      #5  └ klaviyo unmapped",
         "11:07:40      #6  view_item         delivere 00000000 duplicate, no pipeline gets it",
-        "11:07:40      #7  view_item         dead-1   00000000                                lena@shop.example",
+        "11:07:40      #7  view_item         dead-1   00000000                                user@shop.example",
         "11:07:42      #7  └ klaviyo dead (400 invalid at /data/attributes/time)",
-        "11:07:40      #8  purchase          ordered- 00000000                                lena@shop.example",
+        "11:07:40      #8  purchase          ordered- 00000000                                user@shop.example",
         "11:07:42      #8  └ klaviyo delivered",
         "11:07:40      #9  purchase          reordere 00000000 duplicate, no pipeline gets it",
-        "11:07:40     #10  identify          event-10 00000000                                ada@shop.example",
+        "11:07:40     #10  identify          event-10 00000000                                abc@shop.example",
         "11:07:42     #10  └ klaviyo unmapped",
-        "11:07:40     #11  view_item         waiting- 00000000                                ada@shop.example",
+        "11:07:40     #11  view_item         waiting- 00000000                                abc@shop.example",
         "             #11  └ klaviyo waiting (503, attempt 1 failed)",
         "11:11:42     #12  view_item         late-1   00000000",
     ]
@@ -53,9 +53,9 @@ def test_what_is_not_resolved_yet_is_counted_on_stderr(world: World) -> None:
     ("filters", "seqs"),
     [
         (["--event", "purchase"], [8, 9]),
-        (["--visitor", LENA.upper()], [2, 3, 5, 7, 8]),
+        (["--visitor", USER.upper()], [2, 3, 5, 7, 8, 9]),
         (["--visitor", f"{4:032x}"], [10, 11]),
-        (["--visitor", LENA, "--event", "purchase"], [8]),
+        (["--visitor", USER, "--event", "purchase"], [8, 9]),
         (["--lines", "2"], [11, 12]),
         (["--from-now"], []),
         (["--from-start", "--lines", "2"], [*range(1, 13)]),
@@ -68,12 +68,12 @@ def test_filters_choose_events(world: World, filters: list[str], seqs: list[int]
 
 
 def test_json_has_a_line_for_the_event_and_one_for_each_delivery(world: World) -> None:
-    event, delivery = world.json("tail", "--once", "--event", "view_item", "--visitor", LENA)[:2]
+    event, delivery = world.json("tail", "--once", "--event", "view_item", "--visitor", USER)[:2]
     assert (event["seq"], event["id"], event["page"], event["identifiers"]) == (
         3,
         "delivered-1",
         "/cups",
-        {"email": LENA},
+        {"email": USER},
     )
     assert delivery == {
         "kind": "delivery",
@@ -118,7 +118,7 @@ async def _work(room: Backroom) -> None:
 def test_deliveries_appear_when_they_settle_and_ctrl_c_is_a_good_end(tmp_path: Path) -> None:
     async def accept(room: Backroom) -> None:
         room.transport.answers = [Response(503, {}, b"")]
-        await room.identify(1, email=LENA)
+        await room.identify(1, email=USER)
         await room.store(1, "view_item", id="cup", page=page("/cups"))
 
     async def try_again(room: Backroom) -> None:
@@ -128,8 +128,8 @@ def test_deliveries_appear_when_they_settle_and_ctrl_c_is_a_good_end(tmp_path: P
     lines = follow(write_files(tmp_path), accept, Backroom.resolve, _work, try_again)
     assert lines[0].endswith("no ledger here; `edge serve` makes it, and --data-dir names another place")
     assert lines[1:] == [
-        "11:06:40      #1  identify          event-1  00000000                                lena@shop.example",
-        "11:06:40      #2  view_item         cup      00000000 /cups                          lena@shop.example",
+        "11:06:40      #1  identify          event-1  00000000                                user@shop.example",
+        "11:06:40      #2  view_item         cup      00000000 /cups                          user@shop.example",
         "11:06:40      #1  └ klaviyo unmapped",
         "              #2  └ klaviyo waiting (503, attempt 1 failed, next in 1 s)",
         "11:06:45      #2  └ klaviyo delivered at attempt 2",
@@ -142,7 +142,7 @@ def test_a_held_event_is_shown_again_when_it_is_released(tmp_path: Path) -> None
         await room.work()
 
     async def known(room: Backroom) -> None:
-        await room.identify(1, email=LENA)
+        await room.identify(1, email=USER)
         await room.work()
 
     lines = follow(write_files(tmp_path), stranger, known, arguments=("--pipeline", "klaviyo"))[1:]

@@ -9,7 +9,7 @@ import pytest
 from edge.event import encode
 from edge.spool import SpoolSettings, SpoolWriter
 from edge.spool.segment import list_segments, unlink
-from tests.component.world import LENA, World, build
+from tests.component.world import USER, World, build
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_a_delivered_event_is_told_from_the_door_to_the_destination(world: World
         "repeated  it came again as #6 2026-11-18 11:07:40.000; repeats are counted and go nowhere",
         "identity  visitor 2, epoch 1 of its browser",
         "          person 1, known through #2, just before this event",
-        f"          email {LENA}",
+        f"          email {USER}",
         "consent   granted: functional, analytics, marketing, advertising; ground: explicit",
         "archive   not its event: from before this pipeline began, or no longer kept",
         "klaviyo   delivered 2026-11-18 11:07:42.000, 2 s after it was accepted, at attempt 1",

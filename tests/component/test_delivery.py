@@ -6,7 +6,9 @@ from edge.consent import Purpose
 from edge.delivery import Fate, Response
 from edge.errors import TransportFailed
 from edge.ledger import DeliveryLedger, LedgerView
-from tests.backroom import DENIED, Backroom
+from edge.ledger.database import fetch
+from edge.pipeline import compile_pipeline
+from tests.backroom import DENIED, PIPELINE, TAKEN, Backroom
 from tests.clock import FakeClock
 
 DOWN = TransportFailed("the connection was refused")
@@ -394,3 +396,180 @@ async def test_the_balance_holds_at_every_moment(room):
         room.clock.advance(1)
         passed = await room.lane.ledger.look(1)
         assert sum((await room.tally()).values()) == (13 if passed is None else passed.cursor)
+
+
+async def test_one_event_the_vendor_never_takes_does_not_stop_the_others(room):
+    """With the circuit open, probes go in turn to what waits and to what is new."""
+    await room.identify(1, email="poison@shop.example")
+    await room.identify(2, email="two@shop.example")
+    poison = await room.store(1, "view_item")
+    room.transport.always = lambda request: Response(500 if b"poison@" in request.body else 202, {}, b"")
+    for _ in range(40):
+        await room.work()
+        room.clock.advance(60)
+    healthy = [await room.store(2, "view_item") for _ in range(3)]
+    for _ in range(3):
+        await room.work()
+        room.clock.advance(10)
+    assert [(await room.fate(event)).fate for event in healthy] == [Fate.DELIVERED] * 3
+    assert (await room.fate(poison)).fate is Fate.WAITING
+
+
+async def test_a_pause_does_not_count_towards_max_age_even_over_a_restart(room):
+    room.transport.always = Response(401, {}, b"")
+    await room.identify(1, email="visitor@shop.example")
+    events = [await room.store(1, "view_item") for _ in range(3)]
+    await room.work()
+    room.clock.advance(4 * 24 * HOUR_S)
+    await room.restart()
+    await room.work()
+    assert room.health.paused_reason == "401"
+    room.transport.always = TAKEN
+    room.clock.advance(16 * 60)
+    for _ in range(3):
+        await room.work()
+    assert [(await room.fate(event)).fate for event in events] == [Fate.DELIVERED] * 3
+
+
+async def test_a_withdrawal_resolved_while_a_page_is_being_sent_stops_the_rest_of_it(room):
+    await room.identify(1, email="visitor@shop.example")
+    first = await room.store(1, "view_item")
+    await room.store(1, "add_to_cart")
+    await room.resolve()
+    send = room.transport.send
+
+    async def withdrawn_meanwhile(request):
+        await room.store(1, "consent", consent=DENIED)
+        await room.resolve()
+        return await send(request)
+
+    room.transport.send = withdrawn_meanwhile
+    await room.lane.step()
+    assert room.transport.ids == [first.id]
+    assert (await room.tally())["withheld"] == 1
+
+
+async def test_a_repeat_after_a_death_has_the_same_bytes_although_more_is_known_by_now(room):
+    await room.identify(1, email="visitor@shop.example")
+    event = await room.store(1, "view_item")
+    await room.resolve()
+
+    async def died(*_):
+        raise Died
+
+    room.lane.ledger.settle = died
+    with pytest.raises(Died):
+        await room.lane.step()
+    await room.identify(1, email="visitor@shop.example", customer_id="c-19")
+    await room.resolve()
+    await room.restart()
+    await room.work()
+    assert room.transport.ids == [event.id, event.id]
+    assert room.transport.requests[0].body == room.transport.requests[1].body
+
+
+async def test_an_error_of_ours_or_a_polite_stop_is_no_death(room):
+    await room.identify(1, email="visitor@shop.example")
+    event = await room.store(1, "view_item")
+    await room.resolve()
+    room.transport.always = ZeroDivisionError()
+    for _ in range(10):
+        with pytest.raises(ZeroDivisionError):
+            await room.lane.step()
+    room.transport.always = TAKEN
+    await room.work()
+    assert (await room.fate(event)).fate is Fate.DELIVERED
+
+
+async def test_a_cart_released_after_its_visitors_purchase_starts_no_flow(room):
+    await room.store(1, "add_to_cart")
+    await room.store(1, "purchase", properties={"transaction_id": "o-1"})
+    await room.work()
+    await room.identify(1, email="visitor@shop.example")
+    await room.work()
+    assert [body.get("backfill") for body in room.transport.bodies] == [True, None]
+
+
+async def test_the_answer_that_came_with_a_repeated_order_counts(room):
+    room.transport.always = DOWN
+    await room.identify(1, email="visitor@shop.example")
+    await room.store(1, "purchase", properties={"transaction_id": "o-1"})
+    await room.work()
+    await room.store(1, "purchase", properties={"transaction_id": "o-1"}, consent=DENIED)
+    room.transport.always = TAKEN
+    await room.resolve()
+    room.clock.advance(60)
+    await room.work()
+    assert (await room.tally())["withheld"] == 1
+
+
+async def test_a_disabled_pipeline_sends_nothing_that_waits(room):
+    room.transport.always = DOWN
+    await room.identify(1, email="visitor@shop.example")
+    await room.store(1, "view_item")
+    await room.work()
+    room.pipeline = compile_pipeline(PIPELINE + "enabled: false\n", "klaviyo.yaml", {"KEY": "a-key"})
+    await room.restart()
+    room.clock.advance(HOUR_S)
+    asked = len(room.transport.requests)
+    await room.work()
+    assert len(room.transport.requests) == asked
+    assert (await room.tally())["skipped"] == 1
+
+
+async def test_decisions_whose_bytes_changed_are_not_acted_upon(room):
+    await room.identify(1, email="visitor@shop.example")
+    await room.store(1, "view_item", consent=DENIED)
+    await room.resolve()
+    async with room.database.transaction() as db:
+        await db.execute("UPDATE journal SET granted = 15")
+    await room.work()
+    assert room.transport.requests == []
+    assert await room.tally() == {"damaged": 1, "unmapped": 1}
+
+
+async def test_delivery_waits_until_the_resolver_has_caught_up(room):
+    assert room.resolver.lag_ms > 2_000
+    await room.resolve()
+    assert room.resolver.lag_ms == 0
+    room.clock.advance(3)
+    assert room.resolver.lag_ms > 2_000
+
+
+async def test_customers_who_share_a_phone_stay_two(room):
+    await room.identify(1, customer_id="c1", phone="020 7946 0018")
+    await room.identify(2, customer_id="c2", phone="020 7946 0018")
+    for visitor in (1, 2):
+        await room.store(visitor, "view_item")
+    await room.work()
+    profiles = [body["profile"]["data"]["attributes"] for body in room.transport.bodies]
+    assert profiles == [{"external_id": "c1"}, {"external_id": "c2"}]
+
+
+async def test_a_customer_whose_email_changed_stays_one_visitor(room):
+    await room.identify(1, customer_id="c1", email="old@shop.example")
+    for _ in range(3):
+        await room.identify(1, customer_id="c1", email="new@shop.example")
+        await room.store(1, "view_item")
+    await room.work()
+    async with room.database.snapshot() as db:
+        assert await fetch(db, "SELECT count(*) FROM visitor") == [(1,)]
+    assert len({str(body["profile"]) for body in room.transport.bodies}) == 1
+
+
+async def test_a_first_identify_whose_answer_was_lost_links_the_new_cookie_all_the_same(room):
+    """The browser never got its cookie, repeats the same event, and is given another one."""
+    await room.store(1, "identify", id="same", traits={"email": "visitor@shop.example"})
+    await room.store(2, "identify", id="same", traits={"email": "visitor@shop.example"})
+    event = await room.store(2, "view_item")
+    await room.work()
+    assert room.transport.ids == [event.id]
+
+
+async def test_a_repeated_identify_after_a_reset_brings_nobody_back(room):
+    await room.store(1, "identify", id="same", traits={"email": "visitor@shop.example"})
+    await room.store(1, "reset")
+    await room.store(1, "identify", id="same", traits={"email": "visitor@shop.example"})
+    await room.store(1, "view_item")
+    await room.work()
+    assert (await room.tally())["held"] == 1

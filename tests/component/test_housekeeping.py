@@ -1,8 +1,11 @@
 """Space is given back when nobody needs it, and not a moment before."""
 
+from dataclasses import replace
+
 from edge.drainer import Housekeeping
 from edge.ledger import TrimLedger
 from edge.spool import SpoolSettings, SpoolWriter
+from edge.spool.room import free_bytes
 from edge.spool.segment import list_segments
 from tests.backroom import Backroom
 
@@ -97,4 +100,31 @@ async def test_a_released_event_keeps_its_segment_until_it_is_delivered(tmp_path
     await room.work()
     assert await house(room, settings).unlink_passed() > 0
     assert room.transport.bodies[-1]["profile"]["data"]["attributes"]["email"] == "other@shop.example"
+    await room.close()
+
+
+async def test_a_disk_that_fills_up_gets_back_what_nobody_needs(tmp_path):
+    room = await Backroom.open(tmp_path)
+    settings = await small_segments(room)
+    await room.identify(1, email="visitor@shop.example")
+    await fill(room, 1)
+    await room.work()
+    short = replace(settings, free_bytes=free_bytes(tmp_path) * 2)
+    assert await house(room, short, keep_for_s=DAY_S).unlink_passed() > 0
+    await room.close()
+
+
+async def test_what_a_removed_pipeline_holds_expires_with_the_spool(tmp_path):
+    room = await Backroom.open(tmp_path)
+    settings = await small_segments(room)
+    await room.store(9, "view_item")
+    await room.work()
+    removed = Housekeeping(
+        settings, reader=room.reader, ledger=TrimLedger(room.database, []), clock=room.clock, keep_for_s=DAY_S
+    )
+    await removed.expire_orphans()
+    assert (await room.tally()) == {"held": 1}
+    room.clock.advance(DAY_S + 1)
+    await removed.expire_orphans()
+    assert (await room.tally()) == {"expired": 1}
     await room.close()

@@ -35,16 +35,16 @@ def test_every_optional_attribute_of_a_profile_is_taken(account: Account) -> Non
     location = {"address1": "1 Quay", "address2": "", "city": "Leith", "country": "GB", "region": "LTH", "zip": "EH6"}
     location |= {"latitude": 55.97, "longitude": "-3.17", "timezone": "Europe/London", "ip": "2001:db8::1"}
     person = {
-        "first_name": "Lena",
-        "last_name": "Oku",
+        "first_name": "User",
+        "last_name": "Kiln",
         "organization": "",
         "title": "Dr",
         "image": "https://i.example/l",
     }
     person |= {"locale": "en-GB", "location": location, "properties": {"plan": {"tier": 2}}}
-    answer = account.post(event(profile=profile({"email": "lena@shop.example", **person})))
+    answer = account.post(event(profile=profile({"email": "user@shop.example", **person})))
     assert (answer.status, answer.notes) == (202, ())
-    found = account.klaviyo.find_profile("lena@shop.example")
+    found = account.klaviyo.find_profile("user@shop.example")
     assert found is not None
     assert found.attributes == person
 
@@ -100,11 +100,11 @@ def test_without_unique_id_one_event_a_second_and_metric_is_kept(account: Accoun
 
 def test_identifiers_that_come_together_lead_to_one_profile(account: Account) -> None:
     account.post(event(unique_id="1", profile=profile({"anonymous_id": "browser-1"})))
-    account.post(event(unique_id="2", profile=profile({"anonymous_id": "browser-1", "email": "Lena@Shop.example"})))
-    account.post(event(unique_id="3", profile=profile({"email": "lena@shop.example", "external_id": "c-19"})))
+    account.post(event(unique_id="2", profile=profile({"anonymous_id": "browser-1", "email": "User@Shop.example"})))
+    account.post(event(unique_id="3", profile=profile({"email": "user@shop.example", "external_id": "c-19"})))
     account.post(event(unique_id="4", profile=profile({"external_id": "c-19", "phone_number": "+4915112345678"})))
     account.post(event(unique_id="5", profile=profile({"_kx": "K-x", "external_id": "c-19"})))
-    for identifier in ("browser-1", "LENA@shop.example", "c-19", "+4915112345678", "K-x"):
+    for identifier in ("browser-1", "USER@shop.example", "c-19", "+4915112345678", "K-x"):
         assert [one["unique_id"] for one in account.events(identifier)] == ["1", "2", "3", "4", "5"]
 
 
@@ -154,7 +154,7 @@ def test_a_phone_number_alone_is_accepted_and_not_recorded_without_sms(account: 
 
 
 def test_null_clears_an_attribute_and_is_noted(account: Account) -> None:
-    account.post(event(profile=profile({"email": "a@shop.example", "first_name": "Lena", "title": "Dr"})))
+    account.post(event(profile=profile({"email": "a@shop.example", "first_name": "User", "title": "Dr"})))
     answer = account.post(event(unique_id="2", profile=profile({"email": "a@shop.example", "first_name": None})))
     assert [note.pointer for note in answer.notes] == ["/data/attributes/profile/data/attributes/first_name"]
     found = account.klaviyo.find_profile("a@shop.example")
@@ -174,10 +174,10 @@ def test_a_null_identifier_identifies_nobody(account: Account) -> None:
 
 def test_a_profile_may_be_named_by_its_own_id(account: Account) -> None:
     account.post(event(unique_id="1"))
-    found = account.klaviyo.find_profile("lena@shop.example")
+    found = account.klaviyo.find_profile("user@shop.example")
     assert found is not None
     assert account.post(event(unique_id="2", profile=profile({}, id=found.id))).status == 202
-    assert len(account.events("lena@shop.example")) == 2
+    assert len(account.events("user@shop.example")) == 2
     assert account.post(event(unique_id="3", profile=profile({}, id="01NOBODY"))).status == 404
 
 
@@ -202,7 +202,7 @@ def test_profile_import_refuses_anonymous_id_since_revision_2025_10_15(account: 
 
 def test_deletion_removes_the_profile_with_its_events(account: Account) -> None:
     account.post(event())
-    whose = {"profile": profile({"email": "lena@shop.example"})}
+    whose = {"profile": profile({"email": "user@shop.example"})}
     assert account.post({"data": {"type": "data-privacy-deletion-job", "attributes": whose}}, DELETION).status == 202
     assert account.klaviyo.taken() == {"events": [], "profiles": [], "ignored": []}
 

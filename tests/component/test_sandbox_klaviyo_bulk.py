@@ -65,7 +65,7 @@ def test_a_job_of_a_wrong_shape_is_refused(account: Account, document: Any, expe
 
 
 def test_a_unique_id_repeated_inside_a_job_refuses_it(account: Account) -> None:
-    again = group(*many(1), who=profile({"email": "lena@shop.example"}))
+    again = group(*many(1), who=profile({"email": "user@shop.example"}))
     answer = account.post(bulk(group(*many(2)), again), BULK)
     assert pointers(answer) == [f"{GROUPS}/1/attributes/events/data/0/attributes/unique_id"]
     assert account.events() == []

@@ -11,7 +11,7 @@ import pytest
 from edge.errors import StorageBusy, StorageFull
 from edge.spool import SpoolReader, SpoolSettings, SpoolWriter
 from edge.spool.mark import read_mark, write_mark
-from edge.spool.segment import list_segments, unlink
+from edge.spool.segment import list_segments, segment_at, unlink
 from tests.clock import FakeClock
 
 
@@ -230,3 +230,36 @@ async def test_an_empty_spool_has_nothing_to_read(tmp_path):
     reader = SpoolReader(tmp_path / "nowhere")
     assert (await reader.read(0, 10), await reader.read_at([3]), await reader.last_seq()) == ([], {}, 0)
     await reader.close()
+
+
+async def test_a_segment_given_up_and_begun_again_is_not_missed(tmp_path):
+    """A reader that met the file before its tables must not keep looking at the unlinked one."""
+    writer = await opened(tmp_path)
+    await writer.append([b"one"])
+    unborn = segment_at(tmp_path, 2)
+    sqlite3.connect(unborn.path).close()
+    unborn.path.touch()
+    reader = SpoolReader(tmp_path)
+    assert [row.seq for row in await reader.read(0, 10)] == [1]
+    unlink(unborn)
+    await writer.append([b"two"])
+    await writer.close()
+    again = await opened(tmp_path, floor_seq=2, segment_bytes=1)
+    await again.append([b"three"])
+    await again.append([b"four"])
+    assert [row.seq for row in await reader.read(0, 10)] == [1, 2, 3, 4]
+    await reader.close()
+    await again.close()
+
+
+async def test_a_damaged_old_segment_does_not_stop_the_start(tmp_path):
+    writer = await opened(tmp_path, segment_bytes=1)
+    for n in range(3):
+        await writer.append([b"%d" % n])
+    await writer.close()
+    oldest = list_segments(tmp_path)[0].path
+    oldest.write_bytes(b"not a database" * 1_000)
+    again = await opened(tmp_path)
+    assert await again.append([b"on"]) == 4
+    await again.close()
+    assert oldest.read_bytes().startswith(b"not a database")

@@ -18,7 +18,7 @@ from tests.backroom import PIPELINE, Backroom
 from tests.clock import FakeClock
 
 RUNNER = CliRunner(env={"COLUMNS": "100", "KEY": "a-key", "ARCHIVE_KEY": "another", "NO_COLOR": "1"})
-LENA = "lena@shop.example"
+USER = "user@shop.example"
 ARCHIVE = """
 name: archive
 integration: klaviyo-events-api
@@ -103,7 +103,7 @@ async def _fill(world: World) -> None:
     events, denied = world.events, {"functional": "granted", "analytics": "granted", "marketing": "denied"}
     events["held"] = await room.store(2, "view_item", id="held-1", page=page("/pots"))
     world.clock.advance(60)
-    await room.identify(1, email=LENA)
+    await room.identify(1, email=USER)
     events["delivered"] = await room.store(1, "view_item", id="delivered-1", page=page("/cups"))
     events["withheld"] = await room.store(3, "view_item", id="withheld-1", consent=denied)
     events["unmapped"] = await room.store(1, "page_view", id="unmapped-1")
@@ -111,7 +111,7 @@ async def _fill(world: World) -> None:
     events["dead"] = await room.store(1, "view_item", id="dead-1", properties={"item_name": "never"})
     events["ordered"] = await room.store(1, "purchase", id="ordered-1", properties={"transaction_id": "o-1"})
     events["reordered"] = await room.store(1, "purchase", id="reordered-1", properties={"transaction_id": "o-1"})
-    await room.identify(4, email="ada@shop.example")
+    await room.identify(4, email="abc@shop.example")
     events["waiting"] = await room.store(4, "view_item", id="waiting-1", properties={"item_name": "later"})
     world.clock.advance(2)
     await room.work()

@@ -21,7 +21,7 @@ from tests.storefront import Storefront, open_shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ADA, BELA = "ada@shop.example", "bela@shop.example"
+VISITOR, OTHER = "abc@shop.example", "other@shop.example"
 COOKIE_S = 400 * 86_400
 SCRIPT_BYTES = 5_200
 ORDER_NUMBER = re.compile("TK-[0-9A-Z]{8}")
@@ -137,7 +137,7 @@ def _events_in(request: Request) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def person_in(shop: Storefront, browser: Browser, email: str = ADA) -> AsyncIterator[Person]:
+async def person_in(shop: Storefront, browser: Browser, email: str = VISITOR) -> AsyncIterator[Person]:
     """Let somebody in with a fresh profile; at the end, nothing may have been thrown into their pages."""
     context = await browser.new_context(locale="en-GB", timezone_id="Europe/London")
     context.set_default_timeout(DEADLINE_S * 1_000)
@@ -288,7 +288,7 @@ async def test_nothing_is_thrown_into_the_pages_and_their_consoles_stay_clean(vi
 
 async def test_nothing_of_a_visitor_who_declines_leaves(shop, person, chromium):
     """Another visitor's events come after his and arrive: his were not just slow."""
-    async with person_in(shop, chromium, BELA) as declining:
+    async with person_in(shop, chromium, OTHER) as declining:
         await declining.walk("decline")
         await declining.is_heard()
     await person.walk("accept")
@@ -297,7 +297,7 @@ async def test_nothing_of_a_visitor_who_declines_leaves(shop, person, chromium):
     depth = await shop.settled()
     assert arrived(shop) == expected(shop, person)
     sent = b"".join(b"%r" % ([*one.request.headers.items()],) + one.request.body for one in shop.exchanges)
-    said = [BELA, declining.order, *declining.said]
+    said = [OTHER, declining.order, *declining.said]
     assert [word for word in said if word.encode() in sent] == []
     assert person.order.encode() in sent
     everything = len(declining.said) + len(person.said)

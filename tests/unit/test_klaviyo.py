@@ -37,7 +37,7 @@ HEADERS = {
 TIME_MS = 1_795_183_389_990  # 2026-11-20T14:03:09.990Z
 ORDER = Rendered(
     metric="Placed Order",
-    profile={"$email": "lena@shop.example"},
+    profile={"$email": "user@shop.example"},
     properties={"OrderId": "70311"},
     unique_id="70311",
     time_ms=TIME_MS,
@@ -76,10 +76,10 @@ def test_event_is_one_create_event_request() -> None:
         Rendered(
             metric="Placed Order",
             profile={
-                "$email": " Lena@Shop.example",
+                "$email": " User@Shop.example",
                 "$phone_number": "+4915112345678",
                 "external_id": 19,
-                "$first_name": "Lena",
+                "$first_name": "User",
                 "$city": "Kiel",
                 "$zip": 24103,
                 "$latitude": 54.3,
@@ -101,7 +101,7 @@ def test_event_is_one_create_event_request() -> None:
     )
     assert isinstance(payload, Payload)
     profile = (
-        b'{"email":"lena@shop.example","phone_number":"+4915112345678","external_id":"19","first_name":"Lena",'
+        b'{"email":"user@shop.example","phone_number":"+4915112345678","external_id":"19","first_name":"User",'
         b'"location":{"city":"Kiel","zip":"24103","latitude":54.3},"properties":{"tea":"green"}}'
     )
     body = (
@@ -172,13 +172,13 @@ def test_value_is_a_number_and_brings_its_currency(mapped: Any, currency: str | 
     [
         ({"$id": "c-19"}, {"external_id": "c-19"}),
         ({"$exchange_id": "aBc.D"}, {"_kx": "aBc.D"}),
-        ({"_kx": "aBc.D", "email": "lena@shop.example"}, {"email": "lena@shop.example"}),
-        ({"anonymous_id": "v1", "email": "LENA@SHOP.EXAMPLE"}, {"anonymous_id": "v1", "email": "lena@shop.example"}),
+        ({"_kx": "aBc.D", "email": "user@shop.example"}, {"email": "user@shop.example"}),
+        ({"anonymous_id": "v1", "email": "USER@SHOP.EXAMPLE"}, {"anonymous_id": "v1", "email": "user@shop.example"}),
         ({"$email": "no address", "$phone_number": "+4915112345678"}, {"phone_number": "+4915112345678"}),
-        ({"$email": "lena@shop.example", "$phone_number": "0151 123"}, {"email": "lena@shop.example"}),
+        ({"$email": "user@shop.example", "$phone_number": "0151 123"}, {"email": "user@shop.example"}),
         (
-            {"$id": "c", "$organization": "Oku", "locale": "en-GB"},
-            {"external_id": "c", "organization": "Oku", "locale": "en-GB"},
+            {"$id": "c", "$organization": "Kiln", "locale": "en-GB"},
+            {"external_id": "c", "organization": "Kiln", "locale": "en-GB"},
         ),
         (
             {"$id": "c", "$address1": "1 Quay", "region": "SH"},
@@ -199,13 +199,13 @@ def test_profile_is_told_in_todays_words(mapped: dict[str, object], told: Any) -
             {"profile": {"$email": "", "tea": "green"}},
             "profile: has none of email, phone_number, external_id, anonymous_id, _kx",
         ),
-        ({"profile": {"$email": "lena@shop"}}, "profile: not in the form Klaviyo takes: email"),
+        ({"profile": {"$email": "user@shop"}}, "profile: not in the form Klaviyo takes: email"),
         (
             {"profile": {"$email": "a b@shop.example", "phone_number": "004915112345678"}},
             "profile: not in the form Klaviyo takes: email, phone_number",
         ),
         ({"profile": {"$id": "x" * 256}}, "profile: not in the form Klaviyo takes: external_id"),
-        ({"profile": {"$email": ["lena@shop.example"]}}, "profile.email: Klaviyo takes a text, not a list"),
+        ({"profile": {"$email": ["user@shop.example"]}}, "profile.email: Klaviyo takes a text, not a list"),
         ({"properties": {"$value": "much"}}, "$value: Klaviyo takes a number"),
         ({"properties": {"$value": True}}, "$value: Klaviyo takes a number"),
         ({"properties": {"$event_id": ["a"]}}, "$event_id: Klaviyo takes a text, not a list"),
@@ -277,14 +277,14 @@ def test_account_names_host_and_key_without_telling_the_key() -> None:
 
 
 def test_wrong_parameters_are_all_named() -> None:
-    text = 'parameters: {endpoint: bulk, base_url: "ftp://lena:pw@klaviyo", revision: now, private_key: x}'
+    text = 'parameters: {endpoint: bulk, base_url: "ftp://user:pw@klaviyo", revision: now, private_key: x}'
     with pytest.raises(ConfigErrors) as caught:
         read_parameters(text)
     assert [str(problem) for problem in caught.value.problems] == [
         "p.yaml:1: parameters.endpoint: 'bulk' is not one of create_event, bulk_create_events, auto",
         "p.yaml:1: parameters.revision: 'now' is not a revision; accepted is a date such as 2026-10-15",
         "p.yaml:1: parameters.private_api_key: is missing; accepted is a reference to an environment variable, ${NAME}",
-        "p.yaml:1: parameters.base_url: 'ftp://lena:pw@klaviyo' is not a base address; "
+        "p.yaml:1: parameters.base_url: 'ftp://user:pw@klaviyo' is not a base address; "
         "accepted is one such as https://host:8443/path, no login, no query",
         "p.yaml:1: parameters.private_key: unknown key (did you mean private_api_key?); "
         "accepted here: endpoint, revision, private_api_key, base_url",

@@ -14,7 +14,7 @@ def answer(status: int, errors: Any = None, **headers: str) -> Response:
     return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
 
-INVALID = {"id": "1", "code": "invalid", "detail": "lena@shop.example", "source": {"pointer": "/data/attributes/time"}}
+INVALID = {"id": "1", "code": "invalid", "detail": "user@shop.example", "source": {"pointer": "/data/attributes/time"}}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_answer_nobody_understands_is_unclear(status: int) -> None:
         ([INVALID, INVALID], "400 invalid at /data/attributes/time"),
         ([{"code": str(n)} for n in range(5)], "400 0; 1; 2; and 2 more"),
         ([{"code": "invalid", "source": {"parameter": "revision"}}], "400 invalid at revision"),
-        ([{"code": "mail lena@shop.example", "source": {"pointer": "lena@shop.example"}}], "400 error"),
+        ([{"code": "mail user@shop.example", "source": {"pointer": "user@shop.example"}}], "400 error"),
         ([{"code": "invalid", "source": "here"}], "400"),
         ([5], "400"),
         ("no list", "400"),
@@ -72,5 +72,5 @@ def test_reason_holds_codes_and_pointers_but_no_prose(errors: Any, reason: str) 
 
 
 def test_answer_that_is_not_json_still_has_a_reason() -> None:
-    response = Response(400, {}, b"<html>lena@shop.example")
+    response = Response(400, {}, b"<html>user@shop.example")
     assert read(response) == Rejected("400", response)

@@ -20,7 +20,7 @@ from edge.pipeline import (
 )
 from tests.pipeline_files import MINIMAL, compiled, event
 
-LENA = Identifiers(email="lena@shop.example", phone="+4915112345678", customer_id="c-19")
+USER = Identifiers(email="user@shop.example", phone="+4915112345678", customer_id="c-19")
 FLOW = """
 name: klaviyo_events
 integration: klaviyo-events-api
@@ -94,7 +94,7 @@ events:
 """
 
 
-def told(pipeline: Pipeline, one: Event, identifiers: Identifiers = LENA) -> Any:
+def told(pipeline: Pipeline, one: Event, identifiers: Identifiers = USER) -> Any:
     planned = plan(pipeline, one, identifiers)
     assert isinstance(planned, Planned), planned
     return orjson.loads(planned.payload.body)["data"]["attributes"]
@@ -107,15 +107,15 @@ def test_users_own_file_runs_as_it_is_in_both_spellings(text: str) -> None:
     body = (
         b'{"data":{"type":"event","attributes":{"unique_id":"70311","time":"2026-11-20T14:03:09Z","value":84.5,'
         b'"value_currency":"EUR","metric":{"data":{"type":"metric","attributes":{"name":"Placed Order"}}},'
-        b'"profile":{"data":{"type":"profile","attributes":{"email":"lena@shop.example",'
+        b'"profile":{"data":{"type":"profile","attributes":{"email":"user@shop.example",'
         b'"phone_number":"+4915112345678","external_id":"c-19"}}},'
         b'"properties":{"Items":[{"ProductName":"Teapot","Quantity":2},{"ProductName":"Cup","Quantity":1}]}}}}'
     )
     payload = Payload(body, 1_795_183_389_120)
-    assert plan(compiled(text), order, LENA) == Planned(payload, "Placed Order", "live")
+    assert plan(compiled(text), order, USER) == Planned(payload, "Placed Order", "live")
     view = told(compiled(text), event("view_item", properties={"items": [{"item_name": "Teapot"}]}))
     assert (view["unique_id"], view["properties"]) == ("e-1", {"ProductName": "Teapot"})
-    assert plan(compiled(text), event("search"), LENA) == Unmapped()
+    assert plan(compiled(text), event("search"), USER) == Unmapped()
 
 
 def test_begin_checkout_and_started_checkout_are_one_event() -> None:
@@ -127,19 +127,19 @@ def test_begin_checkout_and_started_checkout_are_one_event() -> None:
 
 def test_star_stands_for_events_not_listed_but_not_for_our_own() -> None:
     pipeline = compiled(MINIMAL.replace("search: {metric: Searched Site,", '"*": {'))
-    planned = plan(pipeline, event("wish"), LENA)
+    planned = plan(pipeline, event("wish"), USER)
     assert isinstance(planned, Planned)
     assert (planned.metric, planned.lane) == ("wish", "background")
-    assert isinstance(plan(pipeline, event("page_view"), LENA), Planned)
+    assert isinstance(plan(pipeline, event("page_view"), USER), Planned)
     for name in ("identify", "group", "consent", "reset"):
-        assert plan(pipeline, event(name), LENA) == Unmapped()
+        assert plan(pipeline, event(name), USER) == Unmapped()
     listed = compiled(MINIMAL.replace("search:", "identify:"))
-    assert isinstance(plan(listed, event("identify"), LENA), Planned)
+    assert isinstance(plan(listed, event("identify"), USER), Planned)
 
 
 def test_six_shop_events_are_live_unless_the_file_says_otherwise() -> None:
     live, background = compiled(MINIMAL), compiled(MINIMAL.replace("metric:", "lane: background, metric:"))
-    lanes = [plan(pipeline, event("search"), LENA) for pipeline in (live, background)]
+    lanes = [plan(pipeline, event("search"), USER) for pipeline in (live, background)]
     assert [planned.lane for planned in lanes if isinstance(planned, Planned)] == ["live", "background"]
 
 
@@ -147,20 +147,20 @@ def test_mappings_read_the_completed_event_and_the_known_visitor() -> None:
     one = event(
         "purchase",
         properties={"items": [{"item_id": "501", "price": "5", "quantity": 2}]},
-        traits={"email": "claimed@else.example", "first_name": "Lena", "address": {"city": "Kiel"}},
+        traits={"email": "claimed@else.example", "first_name": "User", "address": {"city": "Kiel"}},
         context={"locale": "de-DE", "traits": {"phone": "+491", "plan": "gold", "first_name": "L."}},
     )
     before = copy.deepcopy(one)
     line = {"item_id": "501", "price": 5, "quantity": 2}
-    assert source_of(one, Identifiers(email="lena@shop.example")) == {
+    assert source_of(one, Identifiers(email="user@shop.example")) == {
         "id": "e-1",
         "name": "purchase",
         "time": "2026-11-20T14:03:09.120Z",
         "properties": {"items": [line], **line, "num_items": 2, "value": 10},
-        "traits": {"email": "claimed@else.example", "first_name": "Lena", "address": {"city": "Kiel"}},
+        "traits": {"email": "claimed@else.example", "first_name": "User", "address": {"city": "Kiel"}},
         "context": {
             "locale": "de-DE",
-            "traits": {"plan": "gold", "first_name": "Lena", "email": "lena@shop.example"},
+            "traits": {"plan": "gold", "first_name": "User", "email": "user@shop.example"},
         },
     }
     assert one == before
@@ -180,17 +180,17 @@ def test_mappings_read_the_completed_event_and_the_known_visitor() -> None:
 )
 def test_when_decides_as_jmespath_does(when: str, is_sent: bool) -> None:
     pipeline = compiled(MINIMAL.replace("metric:", f'when: "{when}", metric:'))
-    planned = plan(pipeline, event("search", properties={"n": 5, "zero": 0, "empty": []}), LENA)
+    planned = plan(pipeline, event("search", properties={"n": 5, "zero": 0, "empty": []}), USER)
     assert isinstance(planned, Planned) if is_sent else planned == SkippedBy("when is false")
 
 
 def test_when_that_cannot_be_evaluated_is_dead_without_quoting_the_event() -> None:
     pipeline = compiled(MINIMAL.replace("metric:", "when: length(properties.n), metric:"))
-    planned = plan(pipeline, event("search", properties={"n": 5}), LENA)
+    planned = plan(pipeline, event("search", properties={"n": 5}), USER)
     assert planned == Dead("when: cannot be evaluated (JMESPathTypeError)")
 
 
 def test_stranger_is_deliverable_only_where_the_file_says_send() -> None:
     held, sent = compiled(MINIMAL), compiled(MINIMAL + "anonymous: send\n")
-    assert [held.is_deliverable(who) for who in (Identifiers(), LENA)] == [False, True]
-    assert [sent.is_deliverable(who) for who in (Identifiers(), LENA)] == [True, True]
+    assert [held.is_deliverable(who) for who in (Identifiers(), USER)] == [False, True]
+    assert [sent.is_deliverable(who) for who in (Identifiers(), USER)] == [True, True]

@@ -13,7 +13,7 @@ from edge.person import Identifiers
 from edge.pipeline import SkippedBy, load_pipelines, plan
 from tests.pipeline_files import ENVIRON, MINIMAL, compiled, event, problems_of
 
-LENA = Identifiers(email="lena@shop.example")
+USER = Identifiers(email="user@shop.example")
 
 
 def test_defaults_of_a_file_that_says_little() -> None:
@@ -32,7 +32,7 @@ def test_every_top_level_key_is_heard() -> None:
     assert (pipeline.is_enabled, pipeline.anonymous) == (False, "drop")
     assert pipeline.purposes == Purpose.ANALYTICS | Purpose.MARKETING
     assert (pipeline.hold_for_s, pipeline.fresh_for_s, pipeline.max_age_s) == (172_800.0, 1_800.0, 3_600.0)
-    assert plan(pipeline, event("search"), LENA) == SkippedBy("the pipeline is disabled")
+    assert plan(pipeline, event("search"), USER) == SkippedBy("the pipeline is disabled")
 
 
 def test_hash_is_that_of_the_bytes() -> None:
