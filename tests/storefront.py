@@ -185,7 +185,8 @@ async def open_shop(folder: Path) -> AsyncIterator[Storefront]:
             CONFIG.format(origin=origin, pipelines=pipelines, folder=folder, host=LOOPBACK, ops=ops)
         )
         upstream = folder / "datafly-upstream.conf"
-        upstream.write_text(await asyncio.to_thread(sidecar.snippet, "upstream"))
+        told = await asyncio.to_thread(sidecar.snippet, "upstream")
+        upstream.write_text(told.replace("/var/lib/nginx", str(folder)))
         stack.push_async_callback(sidecar.stop)
         await sidecar.start()
         nginx = await stack.enter_async_context(

@@ -42,7 +42,7 @@ def free_port() -> int:
 
 def write_conf(folder: Path, port: int, told: CollectorConfig, shop: str = "") -> Path:
     """Write a shop's own small nginx.conf that includes what `edge snippet` prints."""
-    (folder / "upstream.conf").write_text(upstream(told))
+    (folder / "upstream.conf").write_text(upstream(told).replace("/var/lib/nginx", str(folder)))
     (folder / "datafly.conf").write_text(locations(told))
     paths = "\n".join(f"  {name}_temp_path {folder}/{name};" for name in TEMPORARY)
     file = folder / "nginx.conf"
@@ -165,6 +165,23 @@ async def test_the_script_comes_through_compressed_and_is_not_sent_twice(shop: F
     assert "Set-Cookie" not in first.headers
     again = await shop.ask("GET", "/t/datafly.js", Accept_Encoding="gzip", If_None_Match=first.headers["ETag"])
     assert (again.status, again.body) == (304, b"")
+
+
+async def test_the_script_is_kept_while_the_sidecar_is_away_and_never_with_a_cookie(tmp_path: Path) -> None:
+    path, port = str(tmp_path / "edge.sock"), free_port()
+    file = write_conf(tmp_path, port, CollectorConfig(listen=("unix", path)))
+    with started(file, port):
+        async with aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
+            async with running(listen=("unix", path)) as edge:
+                shop = Front(edge, session, port)
+                for coding in ("gzip", "identity"):
+                    await shop.ask("GET", "/t/datafly.js", Accept_Encoding=coding, Cookie="__Host-dfid=x")
+            packed = await shop.ask("GET", "/t/datafly.js", Accept_Encoding="gzip")
+            plain = await shop.ask("GET", "/t/datafly.js", Accept_Encoding="identity")
+            assert (packed.status, gzip.decompress(packed.body)) == (200, SCRIPT)
+            assert (plain.status, plain.body) == (200, SCRIPT)
+            assert "Set-Cookie" not in packed.headers
+            assert (await shop.post()).status == 502
 
 
 async def test_events_are_stored_and_the_cookie_passes_both_ways(shop: Front) -> None:
