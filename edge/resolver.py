@@ -33,6 +33,7 @@ class ResolverSettings:
 
     phone_region: str
     consent: ConsentSettings
+    retroactive_for_s: float = 14 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,9 @@ class Resolver:
             return 0
         self._report_gaps(rows)
         arrived = [self._parse(row) for row in rows]
-        page = _Page(self, await self._known(arrived), Resolution(rows[-1].seq, self._clock.now_ms()))
+        now_ms = self._clock.now_ms()
+        resolution = Resolution(rows[-1].seq, now_ms, now_ms - round(self._settings.retroactive_for_s * 1_000))
+        page = _Page(self, await self._known(arrived), resolution)
         for one in arrived:
             page.resolve(one)
         try:

@@ -87,7 +87,7 @@ class DrainingProcess:
     def _make_resolver(self) -> Resolver:
         consent = ConsentSettings(self._config.consent.default, self._config.consent.gpc_denies)
         return Resolver(
-            ResolverSettings(self._config.site.phone_region, consent),
+            ResolverSettings(self._config.site.phone_region, consent, self._config.identity.retroactive_for_s),
             spool=self._arrivals,
             ledger=ResolverLedger(self._database),
             clock=self._clock,

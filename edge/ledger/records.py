@@ -66,10 +66,14 @@ class Known:
 
 @dataclass(slots=True)
 class Resolution:
-    """Everything one page of events adds to the ledger, in one transaction."""
+    """Everything one page of events adds to the ledger, in one transaction.
+
+    A link releases held events that were accepted at `retroactive_from_ms` or later.
+    """
 
     cursor: int
     now_ms: int
+    retroactive_from_ms: int = 0
     journal: list[JournalRow] = field(default_factory=list)
     visitors: dict[int, VisitorState] = field(default_factory=dict)
     persons: list[int] = field(default_factory=list)

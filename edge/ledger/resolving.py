@@ -38,14 +38,20 @@ INSERT INTO journal (seq, key, visitor, granted, basis, fate, received_at_ms, ch
 """
 MOVE_CURSOR = "UPDATE resolver SET cursor = ?"
 
-# A link releases what was held for its visitor, in order.
-COUNT_RELEASED = "SELECT pipeline, count(*) FROM held WHERE visitor = ? GROUP BY pipeline"
+# A link releases what was held for its visitor and is not too old, in order.
+COUNT_RELEASED = """
+SELECT h.pipeline, count(*) FROM held h JOIN journal j ON j.seq = h.seq
+WHERE h.visitor = ? AND j.received_at_ms >= ? GROUP BY h.pipeline
+"""
 RELEASE = """
 INSERT INTO waiting (pipeline, visitor, seq, due_at_ms, since_ms, attempts, time_ms, payload, reason, checksum)
-SELECT pipeline, visitor, seq, iif(seq = min(seq) OVER (PARTITION BY pipeline), ?, NULL), ?, 0, 0, NULL, 'released', 0
-FROM held WHERE visitor = ?
+SELECT h.pipeline, h.visitor, h.seq, NULL, ?, 0, 0, NULL, 'released', 0
+FROM held h JOIN journal j ON j.seq = h.seq WHERE h.visitor = ? AND j.received_at_ms >= ?
 """
-UNHOLD = "DELETE FROM held WHERE visitor = ? AND pipeline = ?"
+UNHOLD = """
+DELETE FROM held WHERE visitor = ?1 AND pipeline = ?2
+    AND seq IN (SELECT seq FROM waiting WHERE pipeline = ?2 AND visitor = ?1)
+"""
 # Of a visitor's waiting events only the first may be due.
 BLOCK_FOLLOWERS = """
 UPDATE waiting SET due_at_ms = NULL WHERE pipeline = ?1 AND visitor = ?2 AND due_at_ms IS NOT NULL
@@ -112,15 +118,15 @@ class ResolverLedger:
             await db.executemany(ADD_PURCHASE, page.purchases)
             await db.executemany(ADD_JOURNAL, [_journal_values(row) for row in page.journal])
             for visitor in page.linked:
-                await _release(db, visitor, page.now_ms)
+                await _release(db, visitor, page.now_ms, page.retroactive_from_ms)
             await db.execute(MOVE_CURSOR, (page.cursor,))
 
 
-async def _release(db: aiosqlite.Connection, visitor: int, now_ms: int) -> None:
-    counts = await fetch(db, COUNT_RELEASED, (visitor,))
+async def _release(db: aiosqlite.Connection, visitor: int, now_ms: int, from_ms: int) -> None:
+    counts = await fetch(db, COUNT_RELEASED, (visitor, from_ms))
     if not counts:
         return
-    await db.execute(RELEASE, (now_ms, now_ms, visitor))
+    await db.execute(RELEASE, (now_ms, visitor, from_ms))
     for pipeline, events in counts:
         await db.execute(UNHOLD, (visitor, pipeline))
         await db.executemany(TALLY, [(pipeline, "held", -events), (pipeline, "waiting", events)])

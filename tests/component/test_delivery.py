@@ -573,3 +573,16 @@ async def test_a_repeated_identify_after_a_reset_brings_nobody_back(room):
     await room.store(1, "view_item")
     await room.work()
     assert (await room.tally())["held"] == 1
+
+
+async def test_history_from_before_retroactive_for_is_not_given_to_the_person(room):
+    await room.store(1, "view_item")
+    await room.work()
+    room.clock.advance(13 * 24 * HOUR_S)
+    young = await room.store(1, "view_item")
+    await room.work()
+    room.clock.advance(2 * 24 * HOUR_S)
+    await room.identify(1, email="visitor@shop.example")
+    await room.work()
+    assert room.transport.ids == [young.id]
+    assert await room.tally() == {"held": 1, "delivered": 1, "unmapped": 1}
