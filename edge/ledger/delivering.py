@@ -17,10 +17,11 @@ from edge.person import Identifiers
 ADD_PIPELINE = "INSERT INTO pipeline (name, cursor) SELECT ?, cursor FROM resolver WHERE true ON CONFLICT DO NOTHING"
 ADD_REVISION = "INSERT INTO revision (pipeline, hash, seen_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 PLACE = "SELECT cursor, taken_to, attempts, alone_to, head FROM pipeline WHERE id = ?"
-# The next journal rows with their visitor's person and withdrawals as they are now.
+# The next journal rows with their visitor's person, and what the browser's newest epoch has denied by now.
 LOOK = """
 SELECT j.seq, j.key, j.visitor, j.granted, j.basis, j.fate, j.received_at_ms, j.checksum,
-       iif(v.linked_seq <= ?, v.person, NULL), v.denied
+       iif(v.linked_seq <= ?, v.person, NULL),
+       (SELECT n.denied FROM visitor n WHERE n.browser = v.browser ORDER BY n.epoch DESC LIMIT 1)
 FROM journal j LEFT JOIN visitor v ON v.id = j.visitor
 WHERE j.seq > ? AND j.seq <= ? ORDER BY j.seq LIMIT ?
 """
@@ -41,7 +42,9 @@ SELECT visitor FROM waiting WHERE pipeline = ? AND due_at_ms <= ? ORDER BY due_a
 """
 CHAIN = """
 SELECT w.visitor, w.seq, w.since_ms, w.attempts, w.deaths, w.time_ms, w.payload, w.reason, w.checksum,
-       j.granted, v.person, v.denied, v.purchased_seq
+       j.granted, v.person,
+       (SELECT n.denied FROM visitor n WHERE n.browser = v.browser ORDER BY n.epoch DESC LIMIT 1),
+       v.purchased_seq
 FROM waiting w LEFT JOIN journal j ON j.seq = w.seq LEFT JOIN visitor v ON v.id = w.visitor
 WHERE w.pipeline = ? AND w.visitor = ? ORDER BY w.seq LIMIT ?
 """
