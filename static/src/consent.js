@@ -1,6 +1,6 @@
 // The visitor's answer. It is read anew each time, so that an answer given in another tab counts here at once.
 import { settings } from './settings.js';
-import { load, save } from './storage.js';
+import { load, save, storeWhen } from './storage.js';
 
 const KEY = '_df_c';
 
@@ -9,6 +9,8 @@ export const consentNow = () => load(KEY);
 
 /** Asked to wait and not answered: nothing is stored and nothing is sent. */
 export const isWaiting = () => settings.consent === 'wait' && !consentNow();
+
+storeWhen(() => !isWaiting());
 
 /**
  * Remembers an answer; a purpose left out keeps its former one.

@@ -1,7 +1,12 @@
 // localStorage that may be forbidden, full, or not yet allowed: then the page's memory takes its place.
-import { isWaiting } from './consent.js';
 
 const memory = {};
+let mayStore;
+
+/** Says when localStorage may be written to. */
+export const storeWhen = (rule) => {
+  mayStore = rule;
+};
 
 /** The value last saved, by this page or another one; undefined or null when there is none or it is unreadable. */
 export const load = (key) => {
@@ -16,7 +21,7 @@ export const load = (key) => {
 export const save = (key, value) => {
   const text = JSON.stringify(value);
   memory[key] = text;
-  if (isWaiting()) return;
+  if (!mayStore()) return;
   try {
     if (text) {
       localStorage.setItem(key, text);

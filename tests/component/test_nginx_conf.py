@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -16,28 +15,11 @@ import pytest
 from edge.cli.tagging import locations, upstream
 from edge.config import CollectorConfig
 from edge.shipped import shipped
+from tests.nginx import LOOPBACK, TEMPORARY, free_port, program
 from tests.running_collector import SAME, SCRIPT, Answer, Running, batch, running
 
-INSTALL = "nginx is missing; install it with: sudo apt-get update && sudo apt-get install -y nginx"
 SHOP = "the shop"
 WAIT_S = 5.0
-LOOPBACK = "127.0.0.1"
-TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-
-
-def nginx() -> str:
-    """Give the program."""
-    found = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
-    if found is None:
-        pytest.fail(INSTALL)
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def write_conf(folder: Path, port: int, told: CollectorConfig, shop: str = "") -> Path:
@@ -69,7 +51,7 @@ http {{
 def check(file: Path) -> str:
     """Let nginx read a configuration; give what it says."""
     told = subprocess.run(
-        [nginx(), "-t", "-p", file.parent, "-c", file], capture_output=True, text=True, timeout=WAIT_S
+        [program(), "-t", "-p", file.parent, "-c", file], capture_output=True, text=True, timeout=WAIT_S
     )
     assert told.returncode == 0, told.stderr
     return told.stderr
@@ -78,7 +60,7 @@ def check(file: Path) -> str:
 @contextmanager
 def started(file: Path, port: int) -> Iterator[None]:
     """Run nginx until the block ends, and end it by its process."""
-    with subprocess.Popen([nginx(), "-p", file.parent, "-c", file], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([program(), "-p", file.parent, "-c", file], stderr=subprocess.DEVNULL) as process:
         try:
             for _ in range(100):
                 with suppress(OSError), socket.create_connection((LOOPBACK, port), WAIT_S):
