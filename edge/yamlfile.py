@@ -151,7 +151,9 @@ def _substitute(written: str, environ: Mapping[str, str]) -> tuple[str, bool, li
         if default is not None and not value:
             return str(default)
         if value is None:
-            wrong.append(f"the variable {name} is not set: set it, or name a default as in ${{{name}:-default}}")
+            wrong.append(
+                f"the variable {name} is not set: set it; what is no secret may have a default, ${{{name}:-default}}"
+            )
         given.append(value or "")
         return value or ""
 

@@ -26,6 +26,8 @@ from edge.pipeline import Pipeline
 ALL_WITHHELD_AT = 100
 OPEN = (Fate.WAITING, Fate.HELD)
 ENDED = (Fate.DELIVERED, Fate.WITHHELD, Fate.UNMAPPED, Fate.SKIPPED, Fate.EXPIRED, Fate.DEAD)
+WIDE = 100
+DISPENSABLE = (Fate.SKIPPED, Fate.EXPIRED)
 RARE = (Fate.ERASED, Fate.DAMAGED)
 STYLES = {Fate.DELIVERED: "green", Fate.WAITING: "yellow", Fate.HELD: "cyan", Fate.DEAD: "bold red"}
 
@@ -117,7 +119,7 @@ def _show(found: Queue, site: str, out: Console) -> None:
     if not found.standings:
         out.print("No pipeline has started, so nothing is delivered.")
     else:
-        print_trimmed(out, _table(found))
+        print_trimmed(out, _table(found, out.width))
     for standing in found.standings:
         for note in standing.notes:
             out.print(Text(f"{plain(standing.depth.name)}: {note}", "yellow"), soft_wrap=True)
@@ -133,11 +135,14 @@ def _resolver(found: Queue) -> Text:
     return Text(f"the resolver is {behind:,} behind{since}", "yellow")
 
 
-def _table(found: Queue) -> Table:
+def _table(found: Queue, width: int) -> Table:
+    """Give the table; a narrow terminal goes without the columns that are all empty."""
     rare = [fate for fate in RARE if any(standing.depth.events.get(fate) for standing in found.standings)]
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("pipeline", no_wrap=True, overflow="ellipsis", max_width=24)
     names = ["behind", *OPEN, *ENDED, *rare]
+    if width < WIDE:
+        names = [name for name in names if name not in DISPENSABLE or _has_any(found, name)]
     for name in names:
         table.add_column(str(name), justify="right", no_wrap=True)
     for standing in found.standings:
@@ -147,6 +152,10 @@ def _table(found: Queue) -> Table:
         cells = [_cell(name, counts.get(name, 0), ages.get(name)) for name in names]
         table.add_row(Text(plain(standing.depth.name), style), *cells)
     return table
+
+
+def _has_any(found: Queue, name: str) -> bool:
+    return any(standing.depth.events.get(name) for standing in found.standings)
 
 
 def _cell(name: str, count: int, age: str | None) -> Text:

@@ -1,6 +1,8 @@
 """What `edge demo` does: two scripted visitors, and a table of what reached Klaviyo."""
 
 import asyncio
+import errno
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,18 +25,20 @@ SHOWN_FATES = (Fate.DELIVERED, Fate.WAITING, Fate.HELD, Fate.WITHHELD, Fate.UNMA
 EXPECTED = ("Viewed Product", "Added to Cart", "Subscribed to Newsletter", "Started Checkout", "Placed Order")
 
 
-async def run_demo(console: Console, *, once: bool) -> int:
+async def run_demo(console: Console, *, once: bool, port: int) -> int:
     """Run it; give 0 when every expected delivery arrived and nothing else did, else 1."""
     with tempfile.TemporaryDirectory(prefix="edge-demo-") as name:
         folder = Path(name)
         try:
-            async with running_world(folder, environment(), shop_port=0 if once else SHOP_PORT) as world:
+            async with running_world(folder, environment(), shop_port=port) as world:
                 code = await _tell(console, world)
                 if not once:
                     await _stay(console, world)
                 return code
         except (NotReady, OSError) as error:
-            console.print(f"[red]{error}[/red]")
+            is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            told = f"port {port} is taken; --port 0 takes a free one" if is_taken else str(error)
+            console.print(f"[red]{told}[/red]")
             console.print((folder / "edge.log").read_text("utf-8", "replace") if (folder / "edge.log").exists() else "")
             return 1
 
@@ -57,7 +61,7 @@ async def _tell(console: Console, world: World) -> int:
     console.print()
     complaints = _complaints(received, paused)
     for complaint in complaints:
-        console.print(f"[red]missing[/red] {complaint}")
+        console.print(f"[red]failed:[/red] {complaint}")
     if not complaints:
         console.print(f"[green]{ALL_WELL}[/green]")
     return 1 if complaints else 0
@@ -116,10 +120,10 @@ def _name_of(profile: dict[str, Any]) -> str:
 def _balance(depths: list[PipelineDepth]) -> Table:
     table = _table("Where every event stands")
     fates = [fate for fate in Fate if fate in SHOWN_FATES or any(depth.events.get(fate) for depth in depths)]
-    for column in ("pipeline", *fates):
+    for column in ("pipeline", "behind", *fates):
         table.add_column(column, justify="left" if column == "pipeline" else "right")
     for depth in depths:
-        table.add_row(depth.name, *(str(depth.events.get(fate, 0)) for fate in fates))
+        table.add_row(depth.name, str(depth.behind), *(str(depth.events.get(fate, 0)) for fate in fates))
     return table
 
 
@@ -142,6 +146,6 @@ def _complaints(received: dict[str, Any], paused: dict[str, str]) -> list[str]:
 async def _stay(console: Console, world: World) -> None:
     console.print(f"\nThe shop:      {world.shop}/")
     console.print(f"What arrived:  {world.sandbox}/received/klaviyo")
-    console.print(f"The queue:     edge tail --config {world.config}")
+    console.print(f"The queue:     {Path(sys.executable).parent / 'edge'} tail --config {world.config}")
     console.print("Ctrl-C ends everything.")
     await asyncio.Event().wait()

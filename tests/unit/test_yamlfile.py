@@ -250,9 +250,10 @@ def test_node_says_whether_a_variable_gave_its_text(text: str, is_from_environ: 
 
 def test_unset_variables_and_bad_references_are_told_together() -> None:
     assert refused("a: ${ONE}\nb:\n  c: [x, '${TWO} ${THREE}']\nd: ${properties.value}\ne: '${'").split("\n") == [
-        "f.yaml:1: a: the variable ONE is not set: set it, or name a default as in ${ONE:-default}",
-        "f.yaml:3: b.c[1]: the variable TWO is not set: set it, or name a default as in ${TWO:-default}",
-        "f.yaml:3: b.c[1]: the variable THREE is not set: set it, or name a default as in ${THREE:-default}",
+        "f.yaml:1: a: the variable ONE is not set: set it; what is no secret may have a default, ${ONE:-default}",
+        "f.yaml:3: b.c[1]: the variable TWO is not set: set it; what is no secret may have a default, ${TWO:-default}",
+        "f.yaml:3: b.c[1]: the variable THREE is not set: set it; "
+        "what is no secret may have a default, ${THREE:-default}",
         "f.yaml:4: d: '${properties.value}' is no reference: write ${NAME} or ${NAME:-default}; $${ gives ${ itself",
         "f.yaml:5: e: '${' is no reference: write ${NAME} or ${NAME:-default}; $${ gives ${ itself",
     ]
