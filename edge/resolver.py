@@ -75,12 +75,18 @@ class Resolver:
         self._stepped_at_s = float("-inf")
         self._is_waiting_for_room = False
         self._denied: dict[int, Purpose] = {}
+        self._followed_by: dict[int, int] = {}
         self._last_visitor = self._last_person = 0
 
     @property
     def cursor(self) -> int:
         """The last resolved sequence number."""
         return self._cursor
+
+    @property
+    def is_waiting_for_room(self) -> bool:
+        """Whether the ledger is full: then only deliveries can give space back, and go on without waiting for us."""
+        return self._is_waiting_for_room
 
     @property
     def lag_ms(self) -> int:
@@ -170,16 +176,23 @@ class Resolver:
             expected = row.seq + 1
 
     def denied(self, visitor: int) -> Purpose:
-        """Give what a visitor has lately denied: for deliveries that are on their way right now."""
-        return self._denied.get(visitor, Purpose.NONE)
+        """Give what a visitor, or its browser since, has lately denied: for deliveries on their way right now."""
+        denied = Purpose.NONE
+        following: int | None = visitor
+        while following is not None:
+            denied |= self._denied.get(following, Purpose.NONE)
+            following = self._followed_by.get(following)
+        return denied
 
     def _remember_withdrawals(self, page: Resolution) -> None:
         for visitor in page.visitors.values():
             if visitor.answer is not None:
                 self._denied.pop(visitor.id, None)
                 self._denied[visitor.id] = visitor.answer.denied
-        while len(self._denied) > MAX_DENIED:
-            del self._denied[next(iter(self._denied))]
+        self._followed_by |= page.followed
+        for memory in (self._denied, self._followed_by):
+            while len(memory) > MAX_DENIED:
+                del memory[next(iter(memory))]
 
     def _count(self, page: Resolution) -> None:
         for row in page.journal:
@@ -245,6 +258,7 @@ class _Page:
     def _open_epoch(self, visitor: VisitorState) -> VisitorState:
         """Begin the browser's next epoch; what the visitor answered about consent was the browser's answer too."""
         fresh = self._resolver.new_visitor_id()
+        self.resolution.followed[visitor.id] = fresh
         return self._put(VisitorState(fresh, visitor.browser, visitor.epoch + 1, answer=visitor.answer))
 
     def _put(self, visitor: VisitorState) -> VisitorState:

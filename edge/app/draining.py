@@ -150,7 +150,9 @@ class DrainingProcess:
 
     async def _drain(self, lane: PipelineDrainer) -> None:
         while not self._stop.is_set():
-            is_late = self._resolver.lag_ms > MAX_LAG_MS  # a withdrawal may be among what is not resolved yet
+            is_late = (
+                self._resolver.lag_ms > MAX_LAG_MS and not self._resolver.is_waiting_for_room
+            )  # a withdrawal may be among what is not resolved yet
             if not is_late and await lane.step():
                 continue
             if lane.is_blocked:

@@ -45,11 +45,12 @@ class Housekeeping:
         return expired
 
     async def expire_orphans(self) -> None:
-        """End what pipelines hold whose file is gone, after `spool.keep_for`."""
+        """End what is open in pipelines whose file is gone, after `spool.keep_for`."""
         now_ms = self._clock.now_ms()
         for ledger in await self._ledger.others():
-            while await ledger.expire_held(now_ms - self._keep_for_ms, EXPIRE_PAGE, now_ms):
-                continue
+            for expire in (ledger.expire_held, ledger.expire_waiting):
+                while await expire(now_ms - self._keep_for_ms, EXPIRE_PAGE, now_ms):
+                    continue
 
     async def unlink_passed(self) -> int:
         """Unlink sealed segments that nothing needs any more; give how many. Comes after the ledger's commit."""

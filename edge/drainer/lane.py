@@ -94,9 +94,9 @@ class PipelineDrainer:
             rows = rows[:1]
         settled, jobs = await self._sort_due(rows)
         if jobs:
-            sent = {job.seq for job in jobs}
+            sent = {job.seq: job.payload for job in jobs}
             taken = [row for row in rows if row.seq in sent]
-            await self.ledger.take_due(taken)
+            await self.ledger.take_due((row, sent[row.seq]) for row in taken)
             settled += await self._send(jobs, lambda: self.ledger.untake_due(taken))
         await self._store(lambda: self.ledger.settle_due(settled, self._clock.now_ms()))
         self._count(settled)
@@ -159,10 +159,10 @@ class PipelineDrainer:
         return True
 
     async def _send(self, jobs: Sequence[Job], untake: Callable[[], Awaitable[None]]) -> list[Settlement]:
-        """Send; only a death counts as one, not an error of ours and not a polite stop."""
+        """Send; only a death counts as one, not a polite stop."""
         try:
             return await self._sender.send(jobs)
-        except (Exception, asyncio.CancelledError):
+        except asyncio.CancelledError:
             await untake()
             raise
 

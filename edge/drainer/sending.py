@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
+import structlog
 
 from edge.budget import Budget
 from edge.clock import Clock
@@ -32,6 +33,8 @@ from edge.ledger.records import Settlement
 from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline
 from edge.transport import Transport
+
+log = structlog.get_logger(__name__)
 
 SECRET_HEADERS = frozenset({"authorization", "access-token", "x-api-key"})
 MAX_KEPT_CHARS = 20_000
@@ -130,7 +133,11 @@ class Sender:
     async def _ask(self, job: Job) -> Answered:
         is_old = self._clock.now_ms() - job.payload.time_ms > self._pipeline.fresh_for_s * 1_000
         payload = replace(job.payload, is_backfill=job.payload.is_backfill or is_old)
-        answered = await converse(self._pipeline.destination.deliver([payload]), self._transport)
+        try:
+            answered = await converse(self._pipeline.destination.deliver([payload]), self._transport)
+        except Exception as error:  # a mistake of ours costs this one event, not its neighbours
+            log.exception("delivery failed unforeseen", pipeline=self._pipeline.name, seq=job.seq)
+            answered = Answered(Unclear(type(error).__name__))
         self._metrics.answers.labels(self._pipeline.name, type(answered.outcome).__name__.lower()).inc()
         self._learn(answered.outcome)
         return answered

@@ -7,7 +7,7 @@ from typing import Any
 import aiosqlite
 
 from edge.consent import ALL_PURPOSES, Purpose
-from edge.delivery import Fate
+from edge.delivery import Fate, Payload
 from edge.ledger.database import Database, checksum, fetch, fetch_in
 from edge.ledger.fates import encode_fates
 from edge.ledger.records import Entry, JournalFate, Page, Pause, Settlement, WaitingRow
@@ -16,19 +16,23 @@ from edge.person import Identifiers
 
 ADD_PIPELINE = "INSERT INTO pipeline (name, cursor) SELECT ?, cursor FROM resolver WHERE true ON CONFLICT DO NOTHING"
 ADD_REVISION = "INSERT INTO revision (pipeline, hash, seen_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-PLACE = "SELECT cursor, taken_to, attempts, alone_to, head FROM pipeline WHERE id = ?"
-# The next journal rows with their visitor's person, and what the browser's newest epoch has denied by now.
+PLACE = "SELECT cursor, taken_to, attempts, alone_to, head, rendered_to FROM pipeline WHERE id = ?"
+# The next journal rows with their visitor's person, and what it, or the browser's newest epoch, has denied by now.
 LOOK = """
 SELECT j.seq, j.key, j.visitor, j.granted, j.basis, j.fate, j.received_at_ms, j.checksum,
        iif(v.linked_seq <= ?, v.person, NULL),
-       (SELECT n.denied FROM visitor n WHERE n.browser = v.browser ORDER BY n.epoch DESC LIMIT 1)
+       coalesce(v.denied, 0) | coalesce(
+           (SELECT n.denied FROM visitor n WHERE n.browser = v.browser ORDER BY n.epoch DESC LIMIT 1), 0)
 FROM journal j LEFT JOIN visitor v ON v.id = j.visitor
 WHERE j.seq > ? AND j.seq <= ? ORDER BY j.seq LIMIT ?
 """
 RESOLVED = "SELECT cursor FROM resolver"
 WHO_WAITS = "SELECT DISTINCT visitor FROM waiting WHERE pipeline = ? AND visitor IN ({})"
 # The attempt is counted before it is made: whoever dies with a page is known by it.
-TAKE_PAGE = "UPDATE pipeline SET taken_to = ?, taken_at_ms = ?, head = ?, attempts = attempts + 1 WHERE id = ?"
+TAKE_PAGE = """
+UPDATE pipeline SET taken_to = ?1, taken_at_ms = ?2, head = ?3, rendered_to = max(rendered_to, ?1),
+    attempts = attempts + 1 WHERE id = ?4
+"""
 UNTAKE_PAGE = "UPDATE pipeline SET attempts = max(attempts - 1, 0) WHERE id = ?"
 TAKE_ALONE = "UPDATE pipeline SET alone_to = max(alone_to, taken_to), taken_to = 0, attempts = 0 WHERE id = ?"
 SETTLE_PAGE = """
@@ -43,12 +47,17 @@ SELECT visitor FROM waiting WHERE pipeline = ? AND due_at_ms <= ? ORDER BY due_a
 CHAIN = """
 SELECT w.visitor, w.seq, w.since_ms, w.attempts, w.deaths, w.time_ms, w.payload, w.reason, w.checksum,
        j.granted, v.person,
-       (SELECT n.denied FROM visitor n WHERE n.browser = v.browser ORDER BY n.epoch DESC LIMIT 1),
+       coalesce(v.denied, 0) | coalesce(
+           (SELECT n.denied FROM visitor n WHERE n.browser = v.browser ORDER BY n.epoch DESC LIMIT 1), 0),
        v.purchased_seq
 FROM waiting w LEFT JOIN journal j ON j.seq = w.seq LEFT JOIN visitor v ON v.id = w.visitor
 WHERE w.pipeline = ? AND w.visitor = ? ORDER BY w.seq LIMIT ?
 """
-TAKE_DUE = "UPDATE waiting SET deaths = deaths + 1 WHERE pipeline = ? AND visitor = ? AND seq = ?"
+# What was released is rendered by now: from here on its bytes stay as they are.
+TAKE_DUE = """
+UPDATE waiting SET deaths = deaths + 1, payload = ?, time_ms = ?, checksum = ?
+WHERE pipeline = ? AND visitor = ? AND seq = ?
+"""
 UNTAKE_DUE = "UPDATE waiting SET deaths = max(deaths - 1, 0) WHERE pipeline = ? AND visitor = ? AND seq = ?"
 WAIT = """
 INSERT INTO waiting (pipeline, visitor, seq, due_at_ms, since_ms, attempts, time_ms, payload, reason, checksum)
@@ -65,6 +74,7 @@ OLDEST_HELD = """
 SELECT h.visitor, h.seq, j.received_at_ms FROM held h INDEXED BY held_seq CROSS JOIN journal j ON j.seq = h.seq
 WHERE h.pipeline = ? ORDER BY h.seq LIMIT ?
 """
+OLDEST_WAITING = "SELECT visitor, seq FROM waiting WHERE pipeline = ? AND since_ms < ? ORDER BY seq LIMIT ?"
 BURY = """
 INSERT OR REPLACE INTO dead (pipeline, seq, visitor, event_id, event_name, died_at_ms, attempts,
                              reason, request, response, payload, checksum)
@@ -74,7 +84,9 @@ SETTLE_LATE = """
 INSERT OR REPLACE INTO settled (pipeline, seq, fate, attempts, settled_at_ms, revision) VALUES (?, ?, ?, ?, ?, ?)
 """
 HURRY = "UPDATE waiting SET due_at_ms = ? WHERE pipeline = ? AND due_at_ms > ?"
-PAUSE = "UPDATE pipeline SET paused = ?, paused_at_ms = ?, resumed_at_ms = NULL WHERE id = ?"
+PAUSE = """
+UPDATE pipeline SET paused_at_ms = iif(paused IS NULL, ?, paused_at_ms), paused = ?, resumed_at_ms = NULL WHERE id = ?
+"""
 RESUME = "UPDATE pipeline SET paused = NULL, resumed_at_ms = ? WHERE id = ?"
 PAUSED = "SELECT paused, paused_at_ms, resumed_at_ms FROM pipeline WHERE id = ?"
 
@@ -101,10 +113,11 @@ class DeliveryLedger:
         A page that a process died with comes again as it was; after three deaths its events come one by one.
         """
         async with self._database.snapshot() as db:
-            cursor, taken_to, attempts, alone_to, taken_head = (await fetch(db, PLACE, (self._pipeline,)))[0]
+            cursor, taken_to, attempts, alone_to, head, rendered_to = (await fetch(db, PLACE, (self._pipeline,)))[0]
             is_taken = taken_to > cursor
-            end = taken_to if is_taken else NO_HEAD
-            head = taken_head if is_taken else (await fetch(db, RESOLVED))[0][0]
+            end = taken_to if is_taken else rendered_to
+            if rendered_to <= cursor:
+                head, end = (await fetch(db, RESOLVED))[0][0], NO_HEAD
             rows = await fetch(db, LOOK, (head, cursor, end, 1 if cursor < alone_to else limit))
             if not rows:
                 return None
@@ -148,10 +161,14 @@ class DeliveryLedger:
                 rows += [_waiting_row(row, people) for row in chain]
         return rows
 
-    async def take_due(self, rows: Iterable[WaitingRow]) -> None:
-        """Count an attempt at waiting events, before it is made."""
+    async def take_due(self, taken: Iterable[tuple[WaitingRow, Payload]]) -> None:
+        """Count an attempt at waiting events, and keep what is going to be sent, before it is."""
+        values = [
+            (sent.body, sent.time_ms, checksum(row.seq, sent.body), self._pipeline, row.visitor, row.seq)
+            for row, sent in taken
+        ]
         async with self._database.transaction() as db:
-            await db.executemany(TAKE_DUE, [(self._pipeline, row.visitor, row.seq) for row in rows])
+            await db.executemany(TAKE_DUE, values)
 
     async def untake_due(self, rows: Iterable[WaitingRow]) -> None:
         """Take the count back for waiting events."""
@@ -176,6 +193,13 @@ class DeliveryLedger:
             await self._end_late(db, ended, Fate.HELD, now_ms)
         return len(ended)
 
+    async def expire_waiting(self, before_ms: int, limit: int, now_ms: int) -> int:
+        """End waiting events that have waited since before a moment; give how many."""
+        async with self._database.snapshot() as db:
+            rows = await fetch(db, OLDEST_WAITING, (self._pipeline, before_ms, limit))
+        await self.settle_due([Settlement(seq=s, visitor=v, fate=Fate.EXPIRED) for v, s in rows], now_ms)
+        return len(rows)
+
     async def hurry(self, now_ms: int) -> None:
         """Make everything due that waits: the destination works again."""
         async with self._database.transaction() as db:
@@ -192,7 +216,7 @@ class DeliveryLedger:
             if reason is None:
                 await db.execute(RESUME, (now_ms, self._pipeline))
             else:
-                await db.execute(PAUSE, (reason, now_ms, self._pipeline))
+                await db.execute(PAUSE, (now_ms, reason, self._pipeline))
 
     async def _entries(self, db: aiosqlite.Connection, rows: Sequence[tuple[Any, ...]], head: int) -> tuple[Entry, ...]:
         people = await identifiers_of(db, {row[8] for row in rows if row[8] is not None}, head=head)

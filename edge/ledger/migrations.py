@@ -62,8 +62,8 @@ MIGRATIONS: tuple[str, ...] = (
         seq       INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 
-    -- A pipeline's place in the journal. (cursor, taken_to] is on its way right now, rendered with what was
-    -- known at sequence number head. While paused its events do not grow older.
+    -- A pipeline's place in the journal. (cursor, taken_to] is on its way right now. What lies up to rendered_to
+    -- was rendered before, with what was known at sequence number head. While paused its events do not grow older.
     CREATE TABLE pipeline (
         id          INTEGER PRIMARY KEY,
         name        TEXT NOT NULL UNIQUE,
@@ -73,6 +73,7 @@ MIGRATIONS: tuple[str, ...] = (
         attempts    INTEGER NOT NULL DEFAULT 0,
         alone_to    INTEGER NOT NULL DEFAULT 0,
         head        INTEGER NOT NULL DEFAULT 0,
+        rendered_to INTEGER NOT NULL DEFAULT 0,
         paused      TEXT,
         paused_at_ms  INTEGER,
         resumed_at_ms INTEGER

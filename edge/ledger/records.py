@@ -68,7 +68,8 @@ class Known:
 class Resolution:
     """Everything one page of events adds to the ledger, in one transaction.
 
-    A link releases held events that were accepted at `retroactive_from_ms` or later.
+    A link releases held events that were accepted at `retroactive_from_ms` or later. `followed` says which visitor of the
+    same browser came after which.
     """
 
     cursor: int
@@ -80,6 +81,7 @@ class Resolution:
     identifiers: list[IdentifierRow] = field(default_factory=list)
     purchases: list[tuple[bytes, int]] = field(default_factory=list)
     linked: list[int] = field(default_factory=list)
+    followed: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """From the spool to the destination: once, in order, with consent, whatever happens in between."""
 
+import asyncio
+
 import pytest
 
 from edge.consent import Purpose
@@ -468,13 +470,33 @@ async def test_a_repeat_after_a_death_has_the_same_bytes_although_more_is_known_
     assert room.transport.requests[0].body == room.transport.requests[1].body
 
 
-async def test_an_error_of_ours_or_a_polite_stop_is_no_death(room):
+async def test_an_error_of_ours_costs_its_event_and_not_the_neighbours(room):
+    await room.identify(1, email="one@shop.example")
+    await room.identify(2, email="two@shop.example")
+    broken = await room.store(1, "view_item")
+    healthy = await room.store(2, "view_item")
+
+    def answer(request):
+        if b"one@" in request.body:
+            raise ZeroDivisionError
+        return TAKEN
+
+    room.transport.always = answer
+    for _ in range(3):
+        await room.work()
+        room.clock.advance(5)
+    assert (await room.fate(healthy)).fate is Fate.DELIVERED
+    assert (await room.fate(broken)).reason == "ZeroDivisionError"
+    assert room.transport.ids.count(healthy.id) == 1
+
+
+async def test_a_polite_stop_is_no_death(room):
     await room.identify(1, email="visitor@shop.example")
     event = await room.store(1, "view_item")
     await room.resolve()
-    room.transport.always = ZeroDivisionError()
+    room.transport.always = asyncio.CancelledError()
     for _ in range(10):
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(asyncio.CancelledError):
             await room.lane.step()
     room.transport.always = TAKEN
     await room.work()
@@ -600,3 +622,94 @@ async def test_a_withdrawal_after_a_reset_is_the_browsers_and_stops_what_waits_f
     room.clock.advance(HOUR_S)
     await room.work()
     assert (await room.tally())["withheld"] == 1
+
+
+async def test_a_grant_by_the_next_person_does_not_undo_a_withdrawal(room):
+    room.transport.always = DOWN
+    await room.identify(1, email="one@shop.example")
+    await room.store(1, "view_item")
+    await room.work()
+    await room.store(1, "consent", consent=DENIED)
+    await room.identify(1, email="two@shop.example")
+    await room.resolve()
+    await room.restart()
+    room.transport.always = TAKEN
+    room.clock.advance(HOUR_S)
+    asked = len(room.transport.requests)
+    await room.work()
+    assert len(room.transport.requests) == asked
+    assert (await room.tally())["withheld"] == 1
+
+
+async def test_a_reset_and_a_withdrawal_stop_the_page_under_way(room):
+    await room.identify(1, email="visitor@shop.example")
+    for _ in range(3):
+        await room.store(1, "view_item")
+    await room.resolve()
+    send = room.transport.send
+
+    async def gone_meanwhile(request):
+        await room.store(1, "reset")
+        await room.store(1, "consent", consent=DENIED)
+        await room.resolve()
+        return await send(request)
+
+    room.transport.send = gone_meanwhile
+    await room.lane.step()
+    assert len(room.transport.requests) == 1
+
+
+async def test_a_released_event_keeps_its_bytes_over_a_death(room):
+    event = await room.store(1, "view_item")
+    await room.work()
+    await room.identify(1, email="visitor@shop.example")
+    await room.resolve()
+
+    async def died(*_):
+        raise Died
+
+    room.lane.ledger.settle_due = died
+    with pytest.raises(Died):
+        await room.lane.step()
+    await room.identify(1, email="visitor@shop.example", customer_id="c-19")
+    await room.resolve()
+    await room.restart()
+    await room.work()
+    assert room.transport.ids == [event.id, event.id]
+    assert len({request.body for request in room.transport.requests}) == 1
+
+
+async def test_events_taken_alone_keep_the_bytes_of_the_page_they_came_from(room):
+    await room.identify(1, email="visitor@shop.example")
+    for _ in range(3):
+        await room.store(1, "view_item")
+    await room.resolve()
+    for _ in range(3):
+
+        async def died(*_):
+            raise Died
+
+        room.lane.ledger.settle = died
+        with pytest.raises(Died):
+            await room.lane.step()
+        await room.restart()
+    await room.identify(1, email="visitor@shop.example", customer_id="c-19")
+    await room.work()
+    bodies: dict[str, set[bytes]] = {}
+    for one, request in zip(room.transport.ids, room.transport.requests, strict=True):
+        bodies.setdefault(one, set()).add(request.body)
+    assert [len(versions) for versions in bodies.values()] == [1, 1, 1]
+
+
+async def test_another_reason_does_not_start_the_pause_anew(room):
+    room.transport.always = Response(401, {}, b"")
+    await room.identify(1, email="visitor@shop.example")
+    event = await room.store(1, "view_item")
+    await room.work()
+    room.transport.always = Response(403, {}, b"")
+    room.clock.advance(4 * 24 * HOUR_S)
+    await room.work()
+    room.transport.always = TAKEN
+    room.clock.advance(16 * 60)
+    await room.work()
+    assert (await room.fate(event)).fate is Fate.DELIVERED
