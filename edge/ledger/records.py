@@ -68,8 +68,8 @@ class Known:
 class Resolution:
     """Everything one page of events adds to the ledger, in one transaction.
 
-    A link releases held events that were accepted at `retroactive_from_ms` or later. `followed` says which visitor of the
-    same browser came after which.
+    A link releases held events that were accepted at `retroactive_from_ms` or later. `followed` says which visitor
+    of the same browser came after which.
     """
 
     cursor: int
