@@ -226,6 +226,7 @@ async def test_a_disk_that_fills_while_a_segment_ends_hides_nothing_and_wants_no
         is_failed = isinstance(error, StorageFailed)
     disk.clear()
     if is_failed:  # its process ends and starts again
+        await writer._db.close()
         writer = await _opened(settings)
     for size in (10, 10, 120_000, 10, 10):
         stored.append(await writer.append([b"x" * size]))
