@@ -18,7 +18,7 @@ import pytest
 INSTALL = "nginx is missing. Install with: sudo apt-get update && sudo apt-get install -y nginx"
 PLACES = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
 LOOPBACK = "127.0.0.1"
-DEADLINE_S = 30.0
+DEADLINE_S = 100.0  # longer than a request of the script that gets no answer, and the pause after it
 POLL_S = 0.02
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 TYPES = "text/html html; text/css css; text/javascript js; application/json json; image/svg+xml svg;"
