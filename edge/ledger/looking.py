@@ -14,8 +14,12 @@ from edge.ledger.records import JournalFate
 from edge.ledger.resolving import identifiers_of
 from edge.person import Identifiers
 
-PIPELINES = "SELECT id, name, cursor, taken_to, paused FROM pipeline ORDER BY name"
-TALLIES = "SELECT pipeline, fate, events FROM tally"
+PIPELINES = "SELECT id, name, cursor FROM pipeline ORDER BY name"
+# One statement, so that a page settled meanwhile is in the cursor and in the tally, or in neither.
+DEPTHS = """
+SELECT p.name, p.cursor, p.paused, r.cursor, t.fate, t.events
+FROM pipeline p CROSS JOIN resolver r LEFT JOIN tally t ON t.pipeline = p.id ORDER BY p.name
+"""
 JOURNAL_BY_KEY = (
     "SELECT seq, key, visitor, granted, basis, fate, received_at_ms FROM journal WHERE key IN ({}) ORDER BY seq"
 )
@@ -146,14 +150,12 @@ class LedgerView:
 
     async def depths(self) -> list[PipelineDepth]:
         """Give every pipeline's place and how many of its events stand at which fate."""
-        resolved = await self.resolved_to()
-        events: dict[int, dict[str, int]] = {}
-        for pipeline, fate, count in await fetch(self._db, TALLIES):
-            events.setdefault(pipeline, {})[fate] = count
-        return [
-            PipelineDepth(name, cursor, max(0, resolved - cursor), paused, events.get(number, {}))
-            for number, name, cursor, _, paused in await fetch(self._db, PIPELINES)
-        ]
+        depths: dict[str, PipelineDepth] = {}
+        for name, cursor, paused, resolved, fate, count in await fetch(self._db, DEPTHS):
+            depth = depths.setdefault(name, PipelineDepth(name, cursor, max(0, resolved - cursor), paused, {}))
+            if fate is not None:
+                depth.events[fate] = count
+        return list(depths.values())
 
     async def by_keys(self, keys: Sequence[bytes]) -> list[JournalEntry]:
         """Give journal entries by event key, oldest first."""
@@ -173,11 +175,13 @@ class LedgerView:
         return VisitorView(number, browser.hex(), epoch, person, linked_seq, people.get(person, Identifiers()))
 
     async def fates(self, entry: JournalEntry) -> list[PipelineFate]:
-        """Give where one event stands in every pipeline."""
-        return [
-            await self._fate(number, name, cursor, entry)
-            for number, name, cursor, *_ in await fetch(self._db, PIPELINES)
-        ]
+        """Give where one event stands in every pipeline, all at one moment."""
+        await self._db.execute("BEGIN")
+        try:
+            places = await fetch(self._db, PIPELINES)
+            return [await self._fate(number, name, cursor, entry) for number, name, cursor in places]
+        finally:
+            await self._db.execute("COMMIT")
 
     async def oldest_held(self, pipeline: str) -> int | None:
         """Give the lowest sequence number that a pipeline holds."""

@@ -1,7 +1,9 @@
 """From the spool to the destination: once, in order, with consent, whatever happens in between."""
 
 import asyncio
+import sqlite3
 
+import aiosqlite
 import pytest
 
 from edge.consent import Purpose
@@ -398,6 +400,30 @@ async def test_the_balance_holds_at_every_moment(room):
         room.clock.advance(1)
         passed = await room.lane.ledger.look(1)
         assert sum((await room.tally()).values()) == (13 if passed is None else passed.cursor)
+
+
+async def test_a_page_settled_while_someone_looks_is_in_the_cursor_and_the_tally_or_in_neither(room, tmp_path):
+    await room.identify(1, email="visitor@shop.example")
+    for _ in range(5):
+        await room.store(1, "view_item")
+    await room.resolve()
+
+    class BusyLedger(aiosqlite.Connection):
+        """One more page is settled between any two statements of the reader."""
+
+        async def execute_fetchall(self, *args):
+            rows = await super().execute_fetchall(*args)
+            await room.lane.step()
+            return rows
+
+    busy = BusyLedger(lambda: sqlite3.connect(tmp_path / "ledger.db", isolation_level=None), iter_chunk_size=64)
+    room.lane._page_events = 1
+    view = LedgerView(await busy)
+    for _ in range(8):
+        (depth,) = await view.depths()
+        assert sum(depth.events.values()) == depth.cursor == 6 - depth.behind
+    await view.close()
+    assert depth.cursor == 6
 
 
 async def test_one_event_the_vendor_never_takes_does_not_stop_the_others(room):

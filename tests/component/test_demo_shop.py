@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, DummyCookieJar, web
 from aiohttp.test_utils import TestClient, TestServer
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
 
 from edge.demo.shop import PAGES, make_shop
 
@@ -503,15 +503,16 @@ async def test_a_visit_from_search_to_purchase_tells_each_step_once(visit: Visit
     await page.fill("#quantity", "2")
     await page.click("#add-to-cart")
     await page.click("#go-to-cart")
-    assert await page.inner_text("#cart-count") == "2"
+    await expect(page.locator("#cart-count")).to_have_text("2")
     await page.click("#go-to-checkout")
     await page.fill("#checkout-phone", "+44 20 7946 0018")
     await page.fill("#checkout-email", "visitor@shop.example")
     await page.click("#place-order")
+    await expect(page.locator("#order-number")).to_have_text(re.compile("^TK-"))
     order = await page.inner_text("#order-number")
     await page.reload()
-    assert await page.inner_text("#order-number") == order
-    assert await page.inner_text("#cart-count") == "0"
+    await expect(page.locator("#order-number")).to_have_text(order)
+    await expect(page.locator("#cart-count")).to_have_text("0")
 
     calls = await visit.calls(14)
     checkout = calls[8][2]
@@ -565,7 +566,7 @@ async def test_a_decline_is_remembered_and_can_be_taken_back(visit: Visit) -> No
     await page.goto(visit.origin)
     await page.click("#consent-decline")
     await page.goto(f"{visit.origin}/cart.html")
-    assert not await page.is_visible("#consent")
+    await expect(page.locator("#consent")).to_be_hidden()
     await page.click("#consent-change")
     await page.click("#consent-accept")
 
@@ -574,9 +575,9 @@ async def test_a_decline_is_remembered_and_can_be_taken_back(visit: Visit) -> No
 
 async def test_an_empty_cart_starts_no_checkout_and_no_order_counts_no_purchase(visit: Visit) -> None:
     await visit.page.goto(f"{visit.origin}/checkout.html")
-    assert await visit.page.is_visible("#checkout-empty")
+    await expect(visit.page.locator("#checkout-empty")).to_be_visible()
     await visit.page.goto(f"{visit.origin}/thanks.html")
-    assert await visit.page.is_visible("#no-order")
+    await expect(visit.page.locator("#no-order")).to_be_visible()
     await visit.page.click("#consent-accept")
 
     assert await visit.calls(1) == [GRANTED]
@@ -588,11 +589,11 @@ async def test_quantities_in_the_cart_change_the_sums(visit: Visit) -> None:
     await page.click("#consent-decline")
     await page.click("#add-to-cart")
     await page.goto(f"{visit.origin}/cart.html")
-    assert await page.inner_text("#sum-total") == "£19.85"
+    await expect(page.locator("#sum-total")).to_have_text("£19.85")
     await page.fill("#cart-lines input", "5")
     await page.press("#cart-lines input", "Tab")
-    assert await page.inner_text("#sum-delivery") == "Free"
-    assert await page.inner_text("#sum-total") == "£74.50"
+    await expect(page.locator("#sum-delivery")).to_have_text("Free")
+    await expect(page.locator("#sum-total")).to_have_text("£74.50")
     await page.click("#cart-lines button")
-    assert await page.is_visible("#cart-empty")
-    assert await page.inner_text("#cart-count") == "0"
+    await expect(page.locator("#cart-empty")).to_be_visible()
+    await expect(page.locator("#cart-count")).to_have_text("0")
