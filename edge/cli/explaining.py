@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.cli.options import with_config
-from edge.cli.pipeline_files import files_of, load_leniently
+from edge.cli.pipeline_files import load_leniently
 from edge.cli.screen import as_json, console, plain, print_trimmed
 from edge.cli.stores import open_stores
 from edge.cli.story import Stage, Story, find_story
@@ -21,6 +21,7 @@ from edge.delivery import Fate
 from edge.event import Event
 from edge.ledger.looking import JournalEntry
 from edge.ledger.records import JournalFate
+from edge.pipeline import files_of
 
 STYLES = {Fate.DELIVERED: "green", Fate.WAITING: "yellow", Fate.HELD: "cyan", Fate.WITHHELD: "magenta"}
 TROUBLE = "bold red"

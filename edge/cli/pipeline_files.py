@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import ConfigErrors, Problem
-from edge.pipeline import Pipeline, compile_pipeline
+from edge.pipeline import Pipeline, load_pipeline
 
 _REQUIRED_VARIABLE = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -20,12 +20,6 @@ class Loaded:
     problems: tuple[Problem, ...]
 
 
-def files_of(directory: Path) -> list[Path]:
-    """Give a folder's pipeline files in the order of their names; none where there is no folder."""
-    found = directory.iterdir() if directory.is_dir() else ()
-    return sorted(file for file in found if file.suffix in (".yaml", ".yml") and not file.name.startswith("."))
-
-
 def load_leniently(files: Iterable[Path], environ: Mapping[str, str]) -> Loaded:
     """Compile files one by one, with a placeholder where a variable is not set or is empty."""
     pipelines: dict[str, Pipeline] = {}
@@ -33,22 +27,21 @@ def load_leniently(files: Iterable[Path], environ: Mapping[str, str]) -> Loaded:
     problems: list[Problem] = []
     for file in files:
         try:
-            text = file.read_bytes().decode()
-            missing = _missing(text, environ)
-            pipeline = compile_pipeline(text, str(file), {**environ, **{name: f"unset-{name}" for name in missing}})
+            missing = _missing(file, environ)
+            pipeline = load_pipeline(file, {**environ, **{name: f"unset-{name}" for name in missing}})
         except ConfigErrors as errors:
             problems += errors.problems
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(
-                Problem(str(file), 0, "", f"cannot be read ({type(error).__name__}); accepted is UTF-8 text")
-            )
         else:
             pipelines.setdefault(pipeline.name, pipeline)
             unset |= dict.fromkeys(missing)
     return Loaded(pipelines, tuple(unset), tuple(problems))
 
 
-def _missing(text: str, environ: Mapping[str, str]) -> list[str]:
+def _missing(file: Path, environ: Mapping[str, str]) -> list[str]:
+    try:
+        text = file.read_text("utf-8", "replace")
+    except OSError:
+        return []  # reading it as a pipeline says why
     lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
     named = (name for line in lines for name in _REQUIRED_VARIABLE.findall(line))
     return [name for name in dict.fromkeys(named) if not environ.get(name)]

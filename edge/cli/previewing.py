@@ -12,7 +12,7 @@ from rich.text import Text
 
 from edge.cli.examples import example
 from edge.cli.options import WRONG_USE, with_config
-from edge.cli.pipeline_files import Loaded, files_of, load_leniently
+from edge.cli.pipeline_files import Loaded, load_leniently
 from edge.cli.rehearsal import Rehearsal, read_events, rehearse
 from edge.cli.screen import as_json, console, plain, pretty_body
 from edge.cli.surroundings import surroundings
@@ -23,7 +23,7 @@ from edge.errors import EdgeError
 from edge.event import Event
 from edge.identity import claim_from
 from edge.person import Identifiers
-from edge.pipeline import Pipeline
+from edge.pipeline import Pipeline, files_of
 
 STYLES = {"sent": "green", "held": "cyan", "withheld": "magenta", "dead": "bold red"}
 EXAMPLE_OF_ALL = "page_view"

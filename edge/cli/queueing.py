@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.cli.options import with_config
-from edge.cli.pipeline_files import files_of, load_leniently
+from edge.cli.pipeline_files import load_leniently
 from edge.cli.screen import as_json, console, plain, print_trimmed
 from edge.cli.stores import Stores, event_of, open_stores
 from edge.cli.surroundings import surroundings
@@ -20,7 +20,7 @@ from edge.config import Config
 from edge.consent import names_of
 from edge.delivery import Fate
 from edge.ledger.looking import PipelineDepth
-from edge.pipeline import Pipeline
+from edge.pipeline import Pipeline, files_of
 
 # What a page of withheld events without a single other outcome says: nobody was ever asked.
 ALL_WITHHELD_AT = 100

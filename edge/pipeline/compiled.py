@@ -1,0 +1,61 @@
+"""What a pipeline file says, compiled; nothing here reads a file."""
+
+from collections.abc import Callable
+from collections.abc import Mapping as Tree
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from edge.consent import Purpose
+from edge.destinations.base import Anonymous, Destination
+from edge.errors import Problem
+from edge.event import RESERVED_NAMES
+from edge.mapping import Mapping
+from edge.person import Identifiers
+
+Lane: TypeAlias = Literal["live", "background"]
+Condition: TypeAlias = Callable[[Tree[str, object]], object]
+
+# What these say is for the sidecar itself; "*" does not stand for them, a file may still list them.
+UNSTARRED = RESERVED_NAMES - {"page_view"}
+
+
+@dataclass(frozen=True, slots=True)
+class EventPlan:
+    """What becomes of one kind of event; where the file names no metric or lane, the event's own name decides."""
+
+    metric: str | None
+    properties: Mapping
+    lane: Lane | None
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """One compiled file. `hash` is the first 16 hex digits of its bytes' SHA-256; `name` is its cursor.
+
+    `warnings` say what the file leaves out that the vendor's own features need.
+    """
+
+    name: str
+    file: str
+    text: str = field(repr=False)
+    hash: str
+    integration: str
+    is_enabled: bool
+    destination: Destination
+    purposes: Purpose
+    anonymous: Anonymous
+    hold_for_s: float
+    fresh_for_s: float
+    max_age_s: float
+    profile: Mapping
+    events: Tree[str, EventPlan]
+    warnings: tuple[Problem, ...] = ()
+
+    def event_plan(self, name: str) -> EventPlan | None:
+        """Give what the file says of an event's canonical name, by itself or as "*"."""
+        return self.events.get(name) or (None if name in UNSTARRED else self.events.get("*"))
+
+    def is_deliverable(self, identifiers: Identifiers) -> bool:
+        """Tell whether events of such a visitor go out now; where not, `anonymous` says what becomes of them."""
+        return bool(identifiers) or self.anonymous == "send"

@@ -1,0 +1,112 @@
+"""From a file's text to a pipeline; what is wrong is collected, with its place."""
+
+import hashlib
+from collections.abc import Mapping as Tree
+
+import jmespath
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
+
+from edge.consent import PURPOSE_NAMES, purposes
+from edge.destinations import read_integration
+from edge.destinations.base import Anonymous
+from edge.event import ALIASES
+from edge.mapping import compile_mapping
+from edge.pipeline.compiled import Condition, EventPlan, Lane, Pipeline
+from edge.settings import Problems, Reader
+from edge.yamlfile import load_yaml
+
+ANONYMOUS: tuple[Anonymous, ...] = ("hold", "send", "drop")
+LANES: tuple[Lane, ...] = ("live", "background")
+DURATIONS_S = {"hold_for": 14 * 86_400.0, "fresh_for": 4 * 3_600.0, "max_age": 72 * 3_600.0}
+MAX_NAME_CHARS = 100
+
+
+def compile_pipeline(text: str, file: str, environ: Tree[str, str]) -> Pipeline:
+    """Compile one file's text.
+
+    Raises:
+        ConfigErrors: with every problem of the file.
+    """
+    problems = Problems(file)
+    reader = Reader(load_yaml(text, file, environ), "", problems)
+    name = reader.parsed("name", _name, "") or reader.text("name")
+    found = read_integration(reader)
+    is_enabled = reader.boolean("enabled", True)
+    parameters, overall = reader.section("parameters"), reader.section("global")
+    destination = found.from_reader(parameters) if found else None
+    consent = reader.parsed_list("consent", _purpose, tuple(found.purposes) if found else ("functional",))
+    if not consent:
+        reader.refuse("consent", f"names no purpose; accepted are {', '.join(PURPOSE_NAMES)}")
+    anonymous: Anonymous = reader.choice("anonymous", ANONYMOUS, found.anonymous if found else "hold")
+    hold_for_s, fresh_for_s, max_age_s = [reader.duration_s(key, default) for key, default in DURATIONS_S.items()]
+    profile = compile_mapping(overall.section("profile"))
+    events = _events(reader.section("events"))
+    if not events:
+        reader.refuse("events", "names no event; accepted is 'view_item: {metric: …}', one event a line")
+    overall.done()
+    reader.done()
+    problems.raise_if_any()
+    assert destination is not None
+    return Pipeline(
+        name=name,
+        file=file,
+        text=text,
+        hash=hashlib.sha256(text.encode()).hexdigest()[:16],
+        integration=destination.integration,
+        is_enabled=is_enabled,
+        destination=destination,
+        purposes=purposes(consent),
+        anonymous=anonymous,
+        hold_for_s=hold_for_s,
+        fresh_for_s=fresh_for_s,
+        max_age_s=max_age_s,
+        profile=profile,
+        events=events,
+    )
+
+
+def _events(reader: Reader) -> dict[str, EventPlan]:
+    events: dict[str, EventPlan] = {}
+    for key, section in reader.entries():
+        name = ALIASES.get(key, key)
+        if name in events:
+            reader.refuse(key, f"is the same event as another one here; accepted is one entry for {name}")
+        events[name] = _event_plan(section)
+    return events
+
+
+def _event_plan(reader: Reader) -> EventPlan:
+    metric, alias = reader.optional_text("metric"), reader.optional_text("event_name")
+    if metric and alias:
+        reader.refuse("event_name", "says the same as metric; accepted is one of the two")
+    event_plan = EventPlan(
+        metric=metric or alias,
+        properties=compile_mapping(reader.section("properties")),
+        lane=None if reader.node("lane") is None else reader.choice("lane", LANES),
+        when=reader.parsed("when", _condition, None),
+    )
+    reader.done()
+    return event_plan
+
+
+def _name(text: str) -> str:
+    if text != text.strip() or not text.isprintable() or not 0 < len(text) <= MAX_NAME_CHARS:
+        raise ValueError(f"is not a name; accepted are 1 to {MAX_NAME_CHARS} printable characters")
+    return text
+
+
+def _purpose(text: str) -> str:
+    if text not in PURPOSE_NAMES:
+        raise ValueError(f"is not a purpose; accepted are {', '.join(PURPOSE_NAMES)}")
+    return text
+
+
+def _condition(text: str) -> Condition | None:
+    try:
+        search: Condition = jmespath.compile(text).search
+        search({})  # finds functions that do not exist
+    except JMESPathTypeError:
+        return search
+    except JMESPathError as error:
+        raise ValueError("is not a JMESPath expression; accepted is one such as properties.value > `0`") from error
+    return search

@@ -1,0 +1,113 @@
+"""From one event, and what is known of its visitor, to the payload; or why there is none. Pure."""
+
+from collections.abc import Mapping as Tree
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from jmespath.exceptions import JMESPathError
+
+from edge.complete import completed
+from edge.delivery import Payload, Rejected, Rendered
+from edge.event import Event
+from edge.mapping import Unfit, apply
+from edge.person import KINDS, Identifiers
+from edge.pipeline.compiled import EventPlan, Lane, Pipeline
+
+LIVE_EVENTS = frozenset({"view_item", "add_to_cart", "started_checkout", "purchase", "search", "sign_up"})
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The event's payload, ready for the pipeline's destination."""
+
+    payload: Payload
+    metric: str
+    lane: Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """The pipeline says nothing of this event."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedBy:
+    """The pipeline says that this one is not sent."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The event cannot be sent as the pipeline says; kept with the reason, which holds no value of the event."""
+
+    reason: str
+
+
+Plan: TypeAlias = Planned | Unmapped | SkippedBy | Dead
+
+
+def plan(pipeline: Pipeline, event: Event, identifiers: Identifiers) -> Plan:
+    """Make an event's payload.
+
+    Args:
+        pipeline: compiled.
+        event: as it was accepted; never modified.
+        identifiers: what is known of its visitor now.
+    Returns:
+        For the same pipeline hash, event and identifiers always the same bytes.
+    Source:
+        docs/pipelines.md, "What an event goes through".
+    """
+    name = event.canonical_name
+    event_plan = pipeline.event_plan(name)
+    if not pipeline.is_enabled:
+        return SkippedBy("the pipeline is disabled")
+    if event_plan is None:
+        return Unmapped()
+    source = source_of(event, identifiers)
+    refusal = _refusal(event_plan, source)
+    if refusal is not None:
+        return refusal
+    profile, properties = apply(pipeline.profile, source), apply(event_plan.properties, source)
+    if isinstance(profile, Unfit):
+        return Dead(f"global.profile.{profile}")
+    if isinstance(properties, Unfit):
+        return Dead(f"events.{name}.properties.{properties}")
+    metric, currency = event_plan.metric or name, event.properties.get("currency")
+    fallback, currency = event.order_id or event.id, currency if isinstance(currency, str) else None
+    payload = pipeline.destination.render(Rendered(metric, profile, properties, fallback, event.time_ms, currency))
+    if isinstance(payload, Rejected):
+        return Dead(payload.reason)
+    return Planned(payload, metric, event_plan.lane or ("live" if name in LIVE_EVENTS else "background"))
+
+
+def source_of(event: Event, identifiers: Identifiers) -> dict[str, object]:
+    """Give what mappings read.
+
+    Identifiers in `context.traits` are those the visitor is known by, never the ones the event merely claims: a
+    foreign address sent along could join two persons at the vendor for good.
+    """
+    given = event.context.get("traits")
+    claims = {**(given if isinstance(given, dict) else {}), **event.traits}
+    simple = {k: v for k, v in claims.items() if k not in KINDS and not isinstance(v, dict | list)}
+    return {
+        "id": event.id,
+        "name": event.canonical_name,
+        "time": datetime.fromtimestamp(event.time_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+        "properties": completed(event.properties),
+        "traits": event.traits,
+        "context": {**event.context, "traits": {**simple, **identifiers.traits()}},
+    }
+
+
+def _refusal(event_plan: EventPlan, source: Tree[str, object]) -> SkippedBy | Dead | None:
+    if event_plan.when is None:
+        return None
+    try:
+        answer = event_plan.when(source)
+    except JMESPathError as error:  # its message quotes the event
+        return Dead(f"when: cannot be evaluated ({type(error).__name__})")
+    is_false = answer is None or answer is False or answer in ("", [], {})
+    return SkippedBy("when is false") if is_false else None
