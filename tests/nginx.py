@@ -23,7 +23,7 @@ POLL_S = 0.02
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 TYPES = "text/html html; text/css css; text/javascript js; application/json json; image/svg+xml svg;"
 LOGGED = '{"method":"$request_method","target":"$request_uri","status":$status,"bytes":$body_bytes_sent,'
-LOGGED += '"encoding":"$sent_http_content_encoding"}'
+LOGGED += '"encoding":"$sent_http_content_encoding","body":"$request_body"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,9 @@ class Nginx:
         return f"http://{LOOPBACK}:{self.port}"
 
     def requests(self) -> list[dict[str, Any]]:
-        """Give every finished request: method, target as it stood on the wire, status, bytes and encoding."""
-        return [orjson.loads(line) for line in (self.folder / "access.log").read_bytes().splitlines()]
+        """Give every finished request: method, target as it stood on the wire, body, status, bytes and encoding."""
+        whole, _, _ = (self.folder / "access.log").read_bytes().rpartition(b"\n")
+        return [orjson.loads(line) for line in whole.splitlines()]
 
 
 def program() -> str:

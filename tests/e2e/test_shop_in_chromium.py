@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, Request, Response, expect
+from playwright.async_api import Browser, BrowserContext, Page, Request, expect
 
 from edge.sandbox.faults import Fault
 from tests.browser.conftest import chromium as chromium  # the same browser, for this module
-from tests.nginx import DEADLINE_S, POLL_S
+from tests.nginx import DEADLINE_S, POLL_S, Nginx
 from tests.storefront import Storefront, open_shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -38,22 +38,20 @@ METRICS = {
 class Person:
     """Somebody at the shop with a browser of their own, who waits for what can be seen and for nothing else."""
 
-    def __init__(self, context: BrowserContext, page: Page, origin: str, email: str) -> None:
+    def __init__(self, context: BrowserContext, page: Page, nginx: Nginx, email: str) -> None:
         self.context, self.page, self.email = context, page, email
         self.said: dict[str, dict[str, Any]] = {}  # by id, every event that left the browser
-        self.confirmed: set[str] = set()
         self.thrown: list[str] = []
         self.console: list[str] = []
         self.order = ""
-        self._origin = origin
+        self._nginx = nginx
         context.on("request", self._hear)
-        context.on("response", self._see)
         context.on("weberror", lambda error: self.thrown.append(str(error.error)))
         context.on("console", lambda message: self.console.append(message.text) if message.type == "error" else None)
 
     async def arrive(self, answer: str) -> None:
         """Open the shop, and answer the banner: "accept" or "decline"."""
-        await self.page.goto(self._origin)
+        await self.page.goto(self._nginx.origin)
         await self.page.get_by_test_id(f"consent-{answer}").click()
         await expect(self.page.locator("#consent")).to_be_hidden()
 
@@ -108,13 +106,23 @@ class Person:
         """Close the tab, and open the shop in another one."""
         await self.page.close(run_before_unload=True)
         self.page = await self.context.new_page()
-        await self.page.goto(self._origin)
+        await self.page.goto(self._nginx.origin)
 
     async def is_heard(self) -> None:
-        """Return when the purchase has left the browser, and everything that left is confirmed."""
-        async with asyncio.timeout(DEADLINE_S):
-            while self.said.keys() - self.confirmed or "purchase" not in [one["name"] for one in self.said.values()]:
-                await asyncio.sleep(POLL_S)
+        """Return when the purchase has left the browser, and the sidecar has confirmed everything that left."""
+        deadline_s = time.monotonic() + DEADLINE_S
+        while self.said.keys() - self.confirmed or "purchase" not in [one["name"] for one in self.said.values()]:
+            if time.monotonic() > deadline_s:
+                open_ones = [one["name"] for key, one in self.said.items() if key not in self.confirmed]
+                kept = await self.page.evaluate(KEPT)
+                pytest.fail(f"within {DEADLINE_S:.0f} s nobody answered for {open_ones}; kept: {kept}", pytrace=False)
+            await asyncio.sleep(POLL_S)
+
+    @property
+    def confirmed(self) -> set[str]:
+        """The ids that were answered with 204, by nginx's log: a browser tells of no answer after its page has gone."""
+        bodies = [one["body"] for one in self._nginx.requests() if one["status"] == 204]
+        return {event["id"] for body in bodies for event in json.loads(body)["events"]}
 
     def event(self, name: str) -> dict[str, Any]:
         """Give the one event of a name."""
@@ -127,10 +135,6 @@ class Person:
             if {**before, "context": None} != {**event, "context": None}:
                 self.thrown.append(f"{event['name']} was repeated with another content")
 
-    def _see(self, response: Response) -> None:
-        if response.status == 204:
-            self.confirmed |= {event["id"] for event in _events_in(response.request)}
-
 
 def _events_in(request: Request) -> list[dict[str, Any]]:
     return list(json.loads(request.post_data)["events"]) if request.post_data else []
@@ -141,7 +145,7 @@ async def person_in(shop: Storefront, browser: Browser, email: str = VISITOR) ->
     """Let somebody in with a fresh profile; at the end, nothing may have been thrown into their pages."""
     context = await browser.new_context(locale="en-GB", timezone_id="Europe/London")
     context.set_default_timeout(DEADLINE_S * 1_000)
-    person = Person(context, await context.new_page(), shop.origin, email)
+    person = Person(context, await context.new_page(), shop.nginx, email)
     try:
         yield person
     finally:
@@ -179,9 +183,16 @@ async def visit(
 
 def expected(shop: Storefront, person: Person) -> list[tuple[Any, ...]]:
     """Give what Klaviyo has to have of a visit: metric, unique id, time, value, currency, properties."""
-    item = {"ProductID": "TK-POT-01", "ProductName": "Moon Teapot", "Brand": "Tea & Kiln", "Category": "Teapots"}
+    item: dict[str, Any] = {
+        "ProductID": "TK-POT-01",
+        "ProductName": "Moon Teapot",
+        "Brand": "Tea & Kiln",
+        "Category": "Teapots",
+    }
+    item["Categories"] = ["Teapots"]
+    names, kinds, brands = ["Moon Teapot"], ["Teapots"], ["Tea & Kiln"]
     page, image = f"{shop.origin}/products/moon-teapot.html", f"{shop.origin}/images/moon-teapot.svg"
-    items = [{**item, "Quantity": 2, "ItemPrice": 48, "ProductURL": page, "ImageURL": image}]
+    items = [{**item, "Quantity": 2, "ItemPrice": 48, "RowTotal": 96, "ProductURL": page, "ImageURL": image}]
     seen = {**item, "Price": 48, "Currency": "GBP", "URL": page, "ImageURL": image}
     added = {
         **{f"AddedItem{name}": value for name, value in item.items()},
@@ -190,6 +201,7 @@ def expected(shop: Storefront, person: Person) -> list[tuple[Any, ...]]:
         "AddedItemURL": page,
         "AddedItemImageURL": image,
         "Currency": "GBP",
+        "ItemNames": names,
         "Items": items,
     }
     checkout = {
@@ -197,9 +209,21 @@ def expected(shop: Storefront, person: Person) -> list[tuple[Any, ...]]:
         "CheckoutURL": f"{shop.origin}/checkout.html",
         "Currency": "GBP",
         "ItemCount": 2,
+        "ItemNames": names,
+        "Categories": kinds,
         "Items": items,
     }
-    order = {"OrderId": person.order, "Currency": "GBP", "ItemCount": 2, "Tax": 16, "Shipping": 0, "Items": items}
+    order = {
+        "OrderId": person.order,
+        "Currency": "GBP",
+        "ItemCount": 2,
+        "Tax": 16,
+        "Shipping": 0,
+        "ItemNames": names,
+        "Categories": kinds,
+        "Brands": brands,
+        "Items": items,
+    }
     facts: dict[str, tuple[Any, ...]] = {
         "view_item": (48, "GBP", seen),
         "add_to_cart": (96, "GBP", added),
