@@ -3,14 +3,23 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ONCE   ?=
+N      ?= 10000
 
-.PHONY: demo test lint script system lock clean
+.PHONY: demo test bench fuzz lint script system lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/edge demo $(if $(ONCE),--once)
 
 test: $(VENV)/.dev node_modules/.installed | system
 	$(BIN)/python -m pytest $(PYTEST)
+
+# Ratios taken in one run; exit 1 when a goal is missed.
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench.mapping
+
+# Many more of the loader's documents than `make test` takes, each within its limits of time and memory.
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz.loader $(N)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,13 +1,20 @@
 """Completing an event: what a shop's page leaves out although it can be known for certain.
 
 Pages write the same thing in two ways: flat (`properties.item_name`) or as a list (`properties.items[0].item_name`).
-Mappings then find either. Four rules, in this order, and nothing else is ever added:
+Mappings then find either. Seven rules, in this order, and nothing else is ever added:
 
 1. `value`, `price` and `quantity` written as text become numbers, at the top and in every item.
-2. The fields of a single item also stand at the top, where the top has none of that name.
-3. `num_items` is the sum of the quantities, where absent; an item without a quantity counts once.
-4. `value` is the sum of price times quantity, where absent and certain: every item has a price, none of the quantities
+2. An event without `items`, with an `item_id` or an `item_name` at the top, has one item: the item fields at the top
+   (`ITEM_KEYS`, a closed list).
+3. An item without `categories` has those of its categories that are texts (`CATEGORY_KEYS`, in that order) as a list.
+4. The fields of a single item also stand at the top, where the top has none of that name; its `value` only if the top
+   names no discount and no coupon, as the item's worth is then not the event's.
+5. `num_items` is the sum of the quantities, where absent; an item without a quantity counts once.
+6. `value` is the sum of price times quantity, where absent and certain: every item has a price, none of the quantities
    is unreadable, and no discount or coupon is named anywhere.
+7. So is the `value` of each item: its own price times quantity, if it names no discount and no coupon itself.
+
+Null counts as absent. What is no list of objects is left alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +27,13 @@ Line: TypeAlias = Mapping[str, JSON]
 
 NUMERIC_KEYS = ("value", "price", "quantity")
 REDUCING_KEYS = ("discount", "coupon")
+CATEGORY_KEYS = ("item_category", "item_category2", "item_category3", "item_category4", "item_category5")
+# What tells of one item, wherever it stands; `value` is not among them, as at the top it is the event's.
+ITEM_KEYS = (
+    *("item_id", "item_name", "item_brand", "item_variant", "sku"),
+    *(*CATEGORY_KEYS, "categories", "item_list_id", "item_list_name", "item_url", "image_url"),
+    *("price", "quantity", "discount", "coupon"),
+)
 ONE = Decimal(1)
 
 
@@ -29,33 +43,68 @@ def completed(properties: Mapping[str, JSON]) -> dict[str, JSON]:
     Args:
         properties: as the page or server sent them; never modified.
     Returns:
-        A new object; values that needed no change are shared with the given one.
+        A new object; values that needed no change are shared with the given one. Completing it again changes nothing.
     Source:
         docs/pipelines.md, "Completing".
     """
     full = _with_numbers(properties)
-    items = full.get("items")
-    items = items if isinstance(items, list) else []
-    lines = [_with_numbers(item) for item in items if isinstance(item, dict)]
-    if len(lines) != len(items):
+    lines = _lines(full)
+    if lines is None:
         return full
+    for line in lines:
+        if line.get("categories") is None:
+            _set(line, "categories", _categories(line))
+    if len(lines) == 1:
+        _lift(full, lines[0])
+    if full.get("num_items") is None:
+        _set(full, "num_items", _count(full, lines))
+    if full.get("value") is None and not _is_reduced(full):
+        _set(full, "value", _worth(lines or [full]))
+    for line in lines:
+        if line.get("value") is None:
+            _set(line, "value", _worth([line]))
     if lines:
         full["items"] = [*lines]
-    if len(lines) == 1:
-        _fill(full, lines[0])
-    _fill(full, {"num_items": _count(full, lines), "value": _worth(full, lines)})
     return full
 
 
+def _lines(full: Line) -> list[dict[str, JSON]] | None:
+    """Give a copy of each item, of the flat one too; None when the list holds anything that is no item."""
+    items = full.get("items")
+    if items is None and (full.get("item_id") is not None or full.get("item_name") is not None):
+        return [{key: full[key] for key in ITEM_KEYS if full.get(key) is not None}]
+    items = items if isinstance(items, list) else []
+    lines = [_with_numbers(item) for item in items if isinstance(item, dict)]
+    return lines if len(lines) == len(items) else None
+
+
 def _with_numbers(line: Line) -> dict[str, JSON]:
-    numbers = {key: number_of(line[key]) for key in NUMERIC_KEYS if isinstance(line.get(key), str)}
-    return {**line, **{key: number for key, number in numbers.items() if number is not None}}
+    copy = dict(line)
+    for key in NUMERIC_KEYS:
+        if isinstance(copy.get(key), str):
+            _set(copy, key, number_of(copy[key]))
+    return copy
 
 
-def _fill(full: dict[str, JSON], more: Line) -> None:
-    for key, value in more.items():
-        if value is not None and full.get(key) is None:
+def _categories(line: Line) -> list[JSON] | None:
+    named = [value for key in CATEGORY_KEYS if isinstance(value := line.get(key), str) and value.strip()]
+    return [*named] or None
+
+
+def _set(full: dict[str, JSON], key: str, value: JSON) -> None:
+    if value is not None:
+        full[key] = value
+
+
+def _lift(full: dict[str, JSON], line: Line) -> None:
+    is_reduced = _is_reduced(full)
+    for key, value in line.items():
+        if value is not None and full.get(key) is None and not (is_reduced and key == "value"):
             full[key] = value
+
+
+def _is_reduced(line: Line) -> bool:
+    return any(line.get(key) for key in REDUCING_KEYS)
 
 
 def _count(full: Line, lines: Sequence[Line]) -> int | float | None:
@@ -64,10 +113,8 @@ def _count(full: Line, lines: Sequence[Line]) -> int | float | None:
     return _total([_amount(line.get("quantity"), absent=ONE) for line in lines])
 
 
-def _worth(full: Line, lines: Sequence[Line]) -> int | float | None:
-    if any(line.get(key) for line in (full, *lines) for key in REDUCING_KEYS):
-        return None
-    return _total([_line_worth(line) for line in lines or [full]])
+def _worth(lines: Sequence[Line]) -> int | float | None:
+    return None if any(map(_is_reduced, lines)) else _total([_line_worth(line) for line in lines])
 
 
 def _line_worth(line: Line) -> Decimal | None:

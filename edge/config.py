@@ -14,16 +14,17 @@ from edge.places import Listen, Network, Tcp
 from edge.secret import Secret
 from edge.settings import Problems, Reader
 from edge.units import SIZE_UNITS_BYTES, shown
-from edge.yamlfile import load_yaml
+from edge.yamlfile import load_yaml, read_text
 
 OrderId: TypeAlias = Literal["id", "name", "order_number"]
 
 CONFIG_FILE = Path("config/edge.yaml")
 DAY_S, HOUR_S, GB, MB = 86_400.0, 3_600.0, 10**9, 10**6
 MIN_COOKIE_KEY = 32
+ANSWERS = ("granted", "denied")
+GPC_EFFECTS = ("deny", "ignore")
 
 _ORDER_IDS: tuple[OrderId, ...] = ("id", "name", "order_number")
-_ANSWERS = ("granted", "denied")
 _NOT_YET = {"write_keys": "server API", "hooks": "webhooks", "limits": "limits", "alerts": "alerts"}
 
 
@@ -132,16 +133,29 @@ def find_config(given: str | None, environ: Mapping[str, str], folder: Path = Pa
     raise ConfigErrors([Problem(str(path), 0, "", f"there is no such file; {where}")])
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a file says as far as it can be read, with its problems; `pipelines` is None where it cannot be known."""
+
+    problems: tuple[Problem, ...]
+    config: Config | None = None
+    pipelines: Path | None = None
+
+
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     """Read a configuration file; raises ConfigErrors with every problem in it."""
+    return parse_config(read_text(path), path, environ)
+
+
+def survey_config(path: Path, environ: Mapping[str, str]) -> Survey:
+    """Read a configuration file as far as that goes, so that what it leads to can be looked at too."""
+    problems = Problems(str(path))
     try:
-        text = path.read_bytes().decode()
-    except UnicodeDecodeError as error:
-        raise ConfigErrors([Problem(str(path), 0, "", "is not valid UTF-8: save it as UTF-8")]) from error
-    except OSError as error:
-        what = f"cannot be read ({error.strerror}); accepted is a file that this user may read"
-        raise ConfigErrors([Problem(str(path), 0, "", what)]) from error
-    return parse_config(text, path, environ)
+        config, is_known = _read(read_text(path), path, environ, problems)
+    except ConfigErrors as errors:
+        return Survey(errors.problems)
+    found = tuple(problems.in_order())
+    return Survey(found, None if found else config, config.pipelines if is_known else None)
 
 
 def parse_config(text: str, file: Path, environ: Mapping[str, str]) -> Config:
@@ -156,8 +170,16 @@ def parse_config(text: str, file: Path, environ: Mapping[str, str]) -> Config:
     Source:
         docs/configuration.md.
     """
-    problems, folder = Problems(str(file)), file.absolute().parent
-    reader = Reader(load_yaml(text, str(file), environ), "", problems)
+    problems = Problems(str(file))
+    config, _ = _read(text, file, environ, problems)
+    problems.raise_if_any()
+    return config
+
+
+def _read(text: str, file: Path, environ: Mapping[str, str], problems: Problems) -> tuple[Config, bool]:
+    """Give what could be read, harmless values for the rest, and whether the pipelines' folder is the one meant."""
+    folder = file.absolute().parent
+    reader = Reader(load_yaml(text, str(file), environ, problems), "", problems)
     path = partial(places.parse_path, folder=folder)
     config = Config(
         file=file,
@@ -165,9 +187,9 @@ def parse_config(text: str, file: Path, environ: Mapping[str, str]) -> Config:
         pipelines=reader.parsed("pipelines", path, path("../pipelines")),
         site=_site(reader.section("site")),
         spool=_spool(reader.section("spool")),
-        collector=_collector(reader.section("collector"), folder),
+        collector=_collector(collector := reader.section("collector"), folder),
         cookie=_cookie(reader.section("cookie")),
-        ops=_ops(reader.section("ops")),
+        ops=_ops(ops := reader.section("ops")),
         identity=_identity(reader.section("identity")),
         consent=_consent(reader.section("consent")),
         drainer=_drainer(reader.section("drainer")),
@@ -175,10 +197,19 @@ def parse_config(text: str, file: Path, environ: Mapping[str, str]) -> Config:
     for key, subject in _NOT_YET.items():
         _not_yet(reader, key, subject)
     if config.ops.listen == config.collector.listen and config.ops.listen[2] != 0:
-        reader.section("ops").refuse("listen", "is the collector's address as well; accepted is one of its own")
+        _refuse_one_listener(collector, ops)
     reader.done()
-    problems.raise_if_any()
-    return config
+    return config, not reader.is_unread("pipelines")
+
+
+def _refuse_one_listener(collector: Reader, ops: Reader) -> None:
+    """Say that both sections name one address, at the one that is written; of what could not be read, nothing."""
+    if collector.is_unread("listen") or ops.is_unread("listen"):
+        return
+    if ops.node("listen") is not None:
+        ops.refuse("listen", "is the collector's address as well; accepted is one of its own")
+    else:
+        collector.refuse("listen", "is the address of ops.listen as well; accepted is one of its own")
 
 
 def _not_yet(reader: Reader, key: str, subject: str) -> None:
@@ -215,7 +246,7 @@ def _spool(reader: Reader) -> SpoolConfig:
         segment_age_s=reader.duration_s("segment_age", default.segment_age_s, minimum=1, maximum=DAY_S),
     )
     least = 2 * spool.segment_bytes
-    if 0 < spool.max_bytes < least:
+    if spool.max_bytes < least and not reader.is_unread("max_bytes"):
         accepted = f"accepted is twice segment_bytes, {shown(least, SIZE_UNITS_BYTES)}, or more"
         reader.refuse("max_bytes", f"has no room for the segment being written and one being read; {accepted}")
     reader.done()
@@ -266,7 +297,7 @@ def _identity(reader: Reader) -> IdentityConfig:
 
 def _consent(reader: Reader) -> ConsentConfig:
     default, server_default = _granted(reader.section("default")), _granted(reader.section("server_default"))
-    gpc_denies = reader.choice("gpc", ("deny", "ignore"), "deny") == "deny"
+    gpc_denies = reader.choice("gpc", GPC_EFFECTS, "deny") == "deny"
     _not_yet(reader, "map", "map of consent signals")
     reader.done()
     return ConsentConfig(default, server_default, gpc_denies)
@@ -276,7 +307,7 @@ def _granted(reader: Reader) -> Purpose:
     """Give the purposes answered with granted; one that is left out is denied."""
     granted = Purpose.NONE
     for name, purpose in PURPOSE_NAMES.items():
-        if reader.choice(name, _ANSWERS, "denied") == "granted":
+        if reader.choice(name, ANSWERS, "denied") == "granted":
             granted |= purpose
     reader.done()
     return granted

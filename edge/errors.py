@@ -22,16 +22,31 @@ class EdgeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a file a person wrote."""
+    """One thing that is wrong in a file a person wrote.
+
+    Line and column count from 1 and are 0 where a problem has no such place. `variable` names the environment
+    variable whose setting would mend it.
+    """
 
     file: str
     line: int
     path: str
     what: str
+    column: int = 0
+    variable: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it is, as editors and terminals read it: "pipelines/shop.yaml:12:5"."""
+        return ":".join([self.file, *[str(number) for number in (self.line, self.column) if number]])
+
+    @property
+    def order(self) -> tuple[str, int, int]:
+        """What problems are sorted by, so that they are told in the order of their places."""
+        return self.file, self.line, self.column
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.path}: {self.what}" if self.path else f"{where}: {self.what}"
+        return f"{self.place}: {self.path}: {self.what}" if self.path else f"{self.place}: {self.what}"
 
 
 class ConfigErrors(EdgeError):

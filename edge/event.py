@@ -8,8 +8,32 @@ import orjson
 from edge.jsontree import JSON
 
 RESERVED_NAMES = frozenset({"page_view", "identify", "group", "consent", "reset"})
-# Two names of one event; the right-hand one is used in pipelines, screens and metrics.
-ALIASES = {"begin_checkout": "started_checkout"}
+# Other names of an event, and the one that pipelines, screens and metrics know it by.
+# Source: GA4, recommended events; Segment, e-commerce spec v2 and B2B SaaS spec ("Signed Up").
+OTHER_NAMES = {
+    "begin_checkout": "started_checkout",
+    "Products Searched": "search",
+    "Product List Viewed": "view_item_list",
+    "Promotion Viewed": "view_promotion",
+    "Promotion Clicked": "select_promotion",
+    "Product Clicked": "select_item",
+    "Product Viewed": "view_item",
+    "Product Added": "add_to_cart",
+    "Product Removed": "remove_from_cart",
+    "Cart Viewed": "view_cart",
+    "Checkout Started": "started_checkout",
+    "Payment Info Entered": "add_payment_info",
+    "Order Completed": "purchase",
+    "Order Refunded": "refund",
+    "Product Added to Wishlist": "add_to_wishlist",
+    "Product Shared": "share",
+    "Signed Up": "sign_up",
+}
+# The same, each also as product_viewed.
+ALIASES = {
+    spelling: name for other, name in OTHER_NAMES.items() for spelling in (other, other.lower().replace(" ", "_"))
+}
+ORDER_ID_KEYS = ("transaction_id", "order_id")
 BROWSER_SOURCE = "browser"
 
 
@@ -40,11 +64,12 @@ class Event:
 
     @property
     def order_id(self) -> str | None:
-        """A purchase's order id, else None."""
-        if self.name != "purchase":
+        """A purchase's order id: its `transaction_id` or, where that is absent, its `order_id`; else None."""
+        if self.canonical_name != "purchase":
             return None
-        value = self.properties.get("transaction_id")
-        return str(value) if isinstance(value, str | int) and value != "" else None
+        given = (self.properties.get(key) for key in ORDER_ID_KEYS)
+        value = next((value for value in given if value not in (None, "")), None)
+        return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def encode(event: Event) -> bytes:

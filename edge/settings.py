@@ -1,18 +1,19 @@
-"""Typed reading of a file's values: every problem is collected, with its line and what would be accepted."""
+"""Typed reading of a file's values: every problem is collected, with its place and what would be accepted."""
 
 import difflib
-import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Final, Literal, TypeAlias, TypeVar
 
-from edge.errors import ConfigErrors, Problem
-from edge.secret import Secret
+from edge.errors import Problem
+from edge.secret import Secret, looks_like_key, masked
 from edge.units import DURATION, DURATION_UNITS_S, RATE, SIZE, SIZE_UNITS_BYTES, span_of, within
 from edge.units import parse_duration_s as parse_duration_s
 from edge.units import parse_rate as parse_rate
 from edge.units import parse_size_bytes as parse_size_bytes
-from edge.yamlfile import Node, plain_value
+from edge.yamlfile import Node, plain_value, variables_of
+from edge.yamlfile import Problems as Problems
 
 T = TypeVar("T")
 Word = TypeVar("Word", bound=str)
@@ -26,13 +27,9 @@ REQUIRED: Final = _Marker.REQUIRED
 Required: TypeAlias = Literal[_Marker.REQUIRED]
 
 LIST = "a list of {}: [a, b], or one a line after '- '; [] for none"
+MAPPING = "'key: value', one a line"
+MAX_HINTED_CHARS = 100
 REFERENCE = "a reference to an environment variable, ${NAME}"
-_KEY_LIKE = re.compile(r"((?:[ps]k|whsec|shpss|shpat)_)\S*|\S{20,}")
-
-
-def looks_like_key(text: str) -> bool:
-    """Tell whether a text written in a file seems to be a credential."""
-    return _KEY_LIKE.fullmatch(text) is not None
 
 
 def quoted(node: Node) -> str:
@@ -41,59 +38,51 @@ def quoted(node: Node) -> str:
         return "a list" if isinstance(node.value, list) else "a mapping"
     if node.value is None or not node.written:
         return "an empty value" if node.value is None else "an empty text"
-    key = _KEY_LIKE.match(node.written)
-    if key is not None and key[1]:
-        return f"'{key[1]}…'"
-    shown = node.written if len(node.written) <= 60 else node.written[:60] + "…"
-    return f"'{shown}'" + (" (as the environment has it)" if node.is_from_environ else "")
-
-
-class Problems:
-    """What was found wrong so far; `file` names the file where no node does."""
-
-    def __init__(self, file: str = "") -> None:
-        self._file, self._found = file, list[Problem]()
-
-    def add(self, node: Node | None, path: str, what: str, *, line: int | None = None) -> None:
-        """Note one problem at a node, in the line of its value unless `line` says otherwise."""
-        file, own_line = (node.file, node.line) if node is not None else (self._file, 0)
-        self._found.append(Problem(file, own_line if line is None else line, path, what))
-
-    def extend(self, errors: ConfigErrors) -> None:
-        """Take over what another reading found."""
-        self._found.extend(errors.problems)
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def raise_if_any(self) -> None:
-        """Raise ConfigErrors with everything found, in the order of the files' lines."""
-        if self._found:
-            raise ConfigErrors(sorted(self._found, key=lambda problem: (problem.file, problem.line)))
+    of_environ = " (as the environment has it)" if node.is_from_environ else ""
+    return f"'{masked(node.written)}'" + (" (empty in the environment)" if node.value == "" else of_environ)
 
 
 class Reader:
     """Reads one mapping key by key.
 
     Every getter marks its key as known. A getter without a default requires the key. What cannot be read is noted
-    in `problems` and a harmless value of the right type is given, so that reading goes on to the next problem.
+    in `problems` and a harmless value of the right type is given, so that reading goes on to the next problem;
+    of such a key, and of what is missing in a value that is no mapping, nothing more is said.
     """
 
-    def __init__(self, node: Node, path: str, problems: Problems) -> None:
+    def __init__(self, node: Node, path: str, problems: Problems, shape: str = MAPPING) -> None:
         self.path, self.problems, self._node = path, problems, node
-        self._known, self._nodes = dict[str, None](), dict[str, Node]()
+        self._known, self._nodes, self._unread = dict[str, None](), dict[str, Node](), set[str]()
+        self._missing = dict[str, Problem]()
         if isinstance(node.value, dict):
             self._nodes = node.value
         elif node.value is not None:
-            problems.add(node, path, f"{quoted(node)} is not a mapping; accepted is 'key: value', one a line")
+            problems.add(node, path, f"{quoted(node)} is not a mapping; accepted is {shape}")
+            self._node = replace(node, is_refused=True)
 
     def path_of(self, key: str) -> str:
         """Give a key's place in the file, e.g. "spool.keep_for"."""
-        return f"{self.path}.{key}" if self.path else key
+        return f"{self.path}.{masked(key)}" if self.path else masked(key)
 
     def refuse(self, key: str, what: str) -> None:
         """Note a problem with a key, or with its absence."""
-        self.problems.add(self._nodes.get(key, self._node), self.path_of(key), what)
+        if key not in self._unread:
+            noted = self.problems.add(self._nodes.get(key, self._node), self.path_of(key), what)
+            if noted is not None and key not in self._nodes:
+                self._missing[key] = noted
+
+    def refuse_key(self, key: str, what: str) -> None:
+        """Note a problem with the name of a key that is there."""
+        self.problems.add_to_key(self._nodes[key], self.path_of(key), what)
+
+    def problem_at(self, key: str, what: str) -> Problem:
+        """Give a problem with a key, or with its absence, without noting it."""
+        node = self._nodes.get(key, self._node)
+        return Problem(node.file, node.key_line, self.path_of(key), what, node.key_column)
+
+    def is_unread(self, key: str) -> bool:
+        """Tell whether a getter could not read a key, so that the value it gave says nothing."""
+        return key in self._unread
 
     def node(self, key: str) -> Node | None:
         """Give a key's raw value, if it is there."""
@@ -178,51 +167,71 @@ class Reader:
         """Give a reader of a mapping, an empty one where the key is absent or null."""
         node = self.node(key)
         if node is None:
-            node = Node({}, self._node.line, self._node.column, self._node.file, self._node.key_line)
+            node = replace(self._node, value={})
+        elif node.value is not None and not isinstance(node.value, dict):
+            self._unread.add(key)
         return Reader(node, self.path_of(key), self.problems)
 
-    def sections(self, key: str) -> list["Reader"]:
-        """Give a reader of each mapping in a list, none where the key is absent."""
+    def sections(self, key: str, shape: str = MAPPING) -> list["Reader"]:
+        """Give a reader of each mapping in a list, none where the key is absent; `shape` says what one looks like."""
         nodes = enumerate(self._items(key, "mappings") or ())
-        return [Reader(node, f"{self.path_of(key)}[{index}]", self.problems) for index, node in nodes]
+        return [Reader(node, f"{self.path_of(key)}[{index}]", self.problems, shape) for index, node in nodes]
 
     def nodes(self) -> list[tuple[str, Node]]:
         """Give every key, all of them accepted, with its raw value."""
         self._known.update(dict.fromkeys(self._nodes))
         return list(self._nodes.items())
 
-    def entries(self) -> list[tuple[str, "Reader"]]:
-        """Give every key, all of them accepted, with a reader of its mapping."""
-        return [(key, Reader(node, self.path_of(key), self.problems)) for key, node in self.nodes()]
+    def entries(self, shape: str = MAPPING) -> list[tuple[str, "Reader"]]:
+        """Give every key, all of them accepted, with a reader of its mapping; `shape` says what one looks like."""
+        return [(key, Reader(node, self.path_of(key), self.problems, shape)) for key, node in self.nodes()]
 
     def done(self) -> None:
-        """Note every key that no getter asked for; sections answer for themselves."""
+        """Note every key that no getter asked for; sections answer for themselves.
+
+        Where such a key is nearly the name of a missing one, one message says both.
+        """
+        accepted = f"accepted here: {', '.join(self._known)}" if self._known else "no key is accepted here"
         for key, node in self._nodes.items():
             if key not in self._known:
-                accepted = f"accepted here: {', '.join(self._known)}" if self._known else "no key is accepted here"
-                what = f"unknown key{_hint(key, self._known)}; {accepted}"
-                self.problems.add(node, self.path_of(key), what, line=node.key_line)
+                self.problems.add_to_key(node, self.path_of(key), f"unknown key{_hint(key, self._known)}; {accepted}")
+                if not node.is_key_refused and (meant := self._missing.pop(_nearest(key, self._known), None)):
+                    self.problems.withdraw(meant)
 
     def _is_null(self, key: str) -> bool:
         return (node := self.node(key)) is None or node.value is None
 
     def _read(self, key: str, default: T | Required, parse: Callable[[Node], T], fallback: T, accepted: str) -> T:
         if (node := self.node(key)) is not None:
-            return self._parse(node, self.path_of(key), parse, fallback, accepted)
+            return (
+                fallback
+                if key in self._unread
+                else self._parse(node, key, self.path_of(key), parse, fallback, accepted)
+            )
         if default is not REQUIRED:
             return default
         self.refuse(key, f"is missing; accepted is {accepted}")
+        self._unread.add(key)
         return fallback
 
-    def _parse(self, node: Node, path: str, parse: Callable[[Node], T], fallback: T, accepted: str) -> T:
-        if node.value is None or isinstance(node.value, list | dict):
-            self.problems.add(node, path, f"{quoted(node)} is not accepted; accepted is {accepted}")
-            return fallback
+    def _parse(self, node: Node, key: str, path: str, parse: Callable[[Node], T], fallback: T, accepted: str) -> T:
+        """Give what `parse` makes of a node; where it cannot, note that under `path` and remember `key` as unread."""
         try:
-            return parse(node)
+            if node.value is None or isinstance(node.value, list | dict):
+                raise ValueError(f"is not accepted; accepted is {accepted}")
+            if not node.is_refused:
+                return parse(node)
         except ValueError as error:
-            self.problems.add(node, path, f"{'this value' if accepted == REFERENCE else quoted(node)} {error}")
-            return fallback
+            self._note(node, path, str(error), accepted)
+        self._unread.add(key)
+        return fallback
+
+    def _note(self, node: Node, path: str, what: str, accepted: str) -> None:
+        """Note why a value cannot be read; an empty variable is named where its being empty is what is wrong."""
+        is_scalar = node.value is not None and not isinstance(node.value, list | dict)
+        names = variables_of(node.written or "") if node.value == "" else ()
+        subject = "this value" if accepted == REFERENCE and is_scalar else quoted(node)
+        self.problems.add(node, path, f"{subject} {what}", variable=names[0] if names else "")
 
     def _items(self, key: str, kind: str) -> list[Node] | None:
         if (node := self.node(key)) is None:
@@ -230,6 +239,7 @@ class Reader:
         if isinstance(node.value, list):
             return node.value
         self.refuse(key, f"{quoted(node)} is not a list; accepted is {LIST.format(kind)}")
+        self._unread.add(key)
         return []
 
     def _list(
@@ -241,7 +251,8 @@ class Reader:
                 return default
             self.refuse(key, f"is missing; accepted is {LIST.format('texts')}")
         for index, node in enumerate(nodes or ()):
-            self._parse(node, f"{self.path_of(key)}[{index}]", lambda node: found.append(parse(node)), None, accepted)
+            path = f"{self.path_of(key)}[{index}]"
+            self._parse(node, key, path, lambda node: found.append(parse(node)), None, accepted)
         return tuple(found)
 
 
@@ -295,5 +306,13 @@ def _one_of(text: str, options: Sequence[Word]) -> Word:
 
 
 def _hint(text: str, options: Iterable[str]) -> str:
-    near = difflib.get_close_matches(text, options, 1)
-    return f" (did you mean {near[0]}?)" if near else ""
+    near = _nearest(text, options)
+    return f" (did you mean {near}?)" if near else ""
+
+
+def _nearest(text: str, options: Iterable[str]) -> str:
+    """Give the option that was probably meant, or ""."""
+    if not 0 < len(text) <= MAX_HINTED_CHARS:
+        return ""
+    longer = [option for option in options if len(text) > 3 and option.startswith(text)]
+    return next(iter([*difflib.get_close_matches(text, options, 1), *longer]), "")

@@ -1,7 +1,17 @@
-"""Reading and playing golden cases: an event, a pipeline, and what becomes of it."""
+"""Reading and playing golden cases: an event, a pipeline, and what becomes of it.
 
-from collections.abc import Iterator
+A case file says, in one sentence that could be false, what it shows (`says`), and then:
+
+- the pipeline: `pipeline` (a file of this repository, or the text itself), or only the `events` of a small one, or only
+  the `mapping` of every event's properties;
+- `event`, by default a bare view_item; `identifiers` of its visitor, by default an e-mail address; `is_backfill`;
+- `becomes`: {requests: […]}, {dead: why}, {skipped: why} or unmapped; or parts of the request: `properties`, `frame`
+  (its other attributes) and `lane`; or {same_as: the name of another case}, which has to become the same request.
+"""
+
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import orjson
@@ -14,28 +24,61 @@ from edge.person import Identifiers
 from edge.pipeline import Dead, Pipeline, Planned, SkippedBy, Unmapped, compile_pipeline, plan
 
 ROOT = Path(__file__).parent.parent
+GOLDEN = ROOT / "tests/golden"
 ENVIRON = {"KLAVIYO_PRIVATE_API_KEY": "sandbox-private-key"}
 TIME_MS = 1_795_183_389_120  # 2026-11-20T14:03:09.120Z
+NEEDED, PIPELINES = {"says", "becomes"}, {"pipeline", "events", "mapping"}
+OPTIONAL = {"event", "identifiers", "is_backfill"}
+SMALL = """
+name: small
+integration: klaviyo-events-api
+parameters: {private_api_key: "${KLAVIYO_PRIVATE_API_KEY}"}
+global: {profile: {"$email": {source: context.traits.email}}}
+events:
+"""
+
+
+def case_files() -> list[Path]:
+    """Give the files of all folders."""
+    return sorted(GOLDEN.glob("*/*.yaml"))
 
 
 def load_case(file: Path) -> Any:
-    return yaml.safe_load(file.read_text())
+    """Read one file; a key that no case has, or two pipelines, are a mistake in the file."""
+    case = yaml.safe_load(file.read_text("utf-8"))
+    own = case.keys() - NEEDED - OPTIONAL
+    assert case.keys() >= NEEDED and len(own) == 1 and own <= PIPELINES, f"{file.name}: {sorted(case)}"
+    assert case["becomes"], f"{file.name} becomes nothing"
+    return case
+
+
+def find_case(stem: str) -> Any:
+    """Give the case of that name, whatever its folder."""
+    [file] = GOLDEN.glob(f"*/{stem}.yaml")
+    return load_case(file)
+
+
+def pipeline_text(case: Any) -> str:
+    """Give the case's pipeline as the text of a file."""
+    if "mapping" in case:
+        return SMALL + '  "*":\n    properties:\n' + indent(case["mapping"], " " * 6)
+    if "events" in case:
+        return SMALL + indent(case["events"], "  ")
+    named: str = case["pipeline"]
+    return (ROOT / named).read_text("utf-8") if named.endswith(".yaml") else named
 
 
 def pipeline_of(case: Any, environ: dict[str, str] | None = None) -> Pipeline:
-    """Compile the case's pipeline: a file of this repository, or the text itself."""
-    named = case["pipeline"]
-    text = (ROOT / named).read_text() if named.endswith(".yaml") else named
-    return compile_pipeline(text, "p.yaml", ENVIRON | (environ or {}))
+    return compile_pipeline(pipeline_text(case), "p.yaml", ENVIRON | (environ or {}))
 
 
 def event_of(case: Any) -> Event:
-    given = {"properties": {}, "traits": {}, "context": {}, **case["event"]}
+    given = {"name": "view_item", "properties": {}, "traits": {}, "context": {}, **case.get("event", {})}
     return Event(id="e-1", time_ms=TIME_MS, received_at_ms=TIME_MS + 500, source="browser", browser="0" * 32, **given)
 
 
 def planned(case: Any, pipeline: Pipeline) -> Planned | Unmapped | SkippedBy | Dead:
-    return plan(pipeline, event_of(case), Identifiers(**case["identifiers"]))
+    return plan(pipeline, event_of(case), Identifiers(**case.get("identifiers", {"email": "visitor@shop.example"})))
 
 
 def request_of(case: Any, pipeline: Pipeline) -> Request:
@@ -46,25 +89,53 @@ def request_of(case: Any, pipeline: Pipeline) -> Request:
 
 
 def became(case: Any) -> Any:
-    """Say it as a case file does: {"requests": […]}, {"dead": why}, {"skipped": why} or "unmapped"."""
+    """Say what becomes of the event, in the words of the case's own `becomes`."""
     pipeline = pipeline_of(case)
-    match planned(case, pipeline):
+    found = planned(case, pipeline)
+    match found:
         case Dead(reason=why):
             return {"dead": why}
         case SkippedBy(reason=why):
             return {"skipped": why}
         case Unmapped():
             return "unmapped"
-    request = request_of(case, pipeline)
+    told = told_of(request_of(case, pipeline))
+    attributes, asked = told["body"]["data"]["attributes"], case["becomes"]
+    parts = {"lane": found.lane, "frame": frame_of(attributes), "properties": attributes["properties"]}
+    if isinstance(asked, dict) and asked.keys() <= parts.keys():
+        return {part: parts[part] for part in asked}
+    return {"requests": [told]}
+
+
+def expected(case: Any) -> Any:
+    """Say what should become of it; for `same_as`, what becomes of that other event."""
+    becomes = case["becomes"]
+    if not isinstance(becomes, dict) or "same_as" not in becomes:
+        return becomes
+    other = find_case(becomes["same_as"])
+    assert "same_as" not in other["becomes"], f"{becomes['same_as']} says nothing itself"
+    return became({**other, "becomes": {"requests": []}})
+
+
+def told_of(request: Request) -> dict[str, Any]:
+    """Give a request as a case file writes it."""
     body = orjson.loads(request.body)
     assert orjson.dumps(body) == request.body
     headers = {name: value for name, value in request.headers.items() if name != "X-Klaviyo-User-Agent"}
-    return {"requests": [{"method": request.method, "url": request.url, "headers": headers, "body": body}]}
+    return {"method": request.method, "url": request.url, "headers": headers, "body": body}
+
+
+def frame_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Give all attributes but the properties, metric and profile without the resources around them."""
+    frame = {name: value for name, value in attributes.items() if name != "properties"}
+    frame["metric"] = frame["metric"]["data"]["attributes"]["name"]
+    frame["profile"] = frame["profile"]["data"]["attributes"]
+    return frame
 
 
 def sent_cases(folder: str) -> Iterator[Any]:
-    """Give every case of a folder that ends in a request."""
-    for file in sorted((ROOT / "tests/golden" / folder).glob("*.yaml")):
+    """Give every case of a folder that says a whole request."""
+    for file in sorted((GOLDEN / folder).glob("*.yaml")):
         case = load_case(file)
         if "requests" in case["becomes"]:
             yield case

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from edge.cli.problems import tell
 from edge.config import Config, find_config, load_config
 from edge.errors import ConfigErrors
 from edge.pipeline import Pipeline, load_pipelines
@@ -19,11 +20,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 WRONG_USE = 2
 
 
+def config_options(verb: F) -> F:
+    """Give a verb `--config` and `--data-dir`, as `config_file` and `data_dir`."""
+    verb = click.option("--data-dir", metavar="DIR", help="Instead of the configuration's data_dir.")(verb)
+    return click.option(
+        "--config", "config_file", metavar="FILE", help="Default: $EDGE_CONFIG, else config/edge.yaml."
+    )(verb)
+
+
 def with_config(verb: F) -> F:
     """Give a verb `--config` and `--data-dir`, and call it with the `config` they lead to."""
 
-    @click.option("--config", "config_file", metavar="FILE", help="Default: $EDGE_CONFIG, else config/edge.yaml.")
-    @click.option("--data-dir", metavar="DIR", help="Instead of the configuration's data_dir.")
+    @config_options
     @functools.wraps(verb)
     def wrapped(*args: Any, config_file: str | None, data_dir: str | None, **kwargs: Any) -> Any:
         with config_errors_exit():
@@ -36,15 +44,14 @@ def with_config(verb: F) -> F:
 
 
 class config_errors_exit:
-    """Print every problem of a file and exit 2."""
+    """Print every problem of the files and exit 2."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, ConfigErrors):
-            for problem in error.problems:
-                click.echo(str(problem), err=True)
+            tell(error.problems)
             sys.exit(WRONG_USE)
 
 

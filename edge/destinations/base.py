@@ -3,11 +3,13 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 from edge.delivery import Conversation, Payload, Rate, Rejected, Rendered, Request
 from edge.secret import Secret
 from edge.settings import Reader
+from edge.shapes import Shape
 
 Anonymous: TypeAlias = Literal["hold", "send", "drop"]
 
@@ -16,12 +18,26 @@ _BASE_URL = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Something of the vendor's that works only with certain targets of a mapping.
+
+    `needs` are targets, nested ones with dots ("Items.ImageURL"); "$email|email" is either of the two. They belong to
+    the properties of `event`, or to `global.profile` where it is None. `what` completes "without it, …".
+    """
+
+    event: str | None
+    needs: tuple[str, ...]
+    what: str
+
+
 class Destination(Protocol):
     """One vendor's account, ready to render events and to talk.
 
     Facts of the class: `integration` is the word a pipeline file uses, `purposes` the consent it needs,
-    `max_batch` the payloads of one conversation, `rate` what the vendor allows one account, and `anonymous`
-    what becomes of events by visitors who are not known to be anybody.
+    `max_batch` the payloads of one conversation, `rate` what the vendor allows one account, `anonymous` what becomes
+    of events by visitors who are not known to be anybody, `features` what the vendor can only do with certain
+    properties, and `parameters` the keys that `from_reader` reads, for editors.
     """
 
     integration: ClassVar[str]
@@ -29,6 +45,8 @@ class Destination(Protocol):
     max_batch: ClassVar[int]
     rate: ClassVar[Rate]
     anonymous: ClassVar[Anonymous]
+    features: ClassVar[tuple[Feature, ...]]
+    parameters: ClassVar[Shape]
 
     @classmethod
     def from_reader(cls, reader: Reader) -> Self:

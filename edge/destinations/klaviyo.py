@@ -31,10 +31,11 @@ from edge.delivery import (
     Throttled,
     Unclear,
 )
-from edge.destinations.base import Anonymous, account_of, read_base_url, without_nulls
+from edge.destinations.base import Anonymous, Feature, account_of, read_base_url, without_nulls
 from edge.jsontree import number_of
 from edge.secret import Secret
 from edge.settings import Reader
+from edge.shapes import Shape, base_url, choice, secret, section, word
 
 BASE_URL = "https://a.klaviyo.com"
 REVISION = "2026-10-15"
@@ -69,6 +70,50 @@ _POINTER = re.compile(r"[A-Za-z0-9_$./-]{1,200}")
 _REVISION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[a-z]+)?")
 
 
+# What Klaviyo's standard flows, segments and reports read of each metric: its guide for custom integrations.
+_CART = ("Items.ProductName", "Items.Quantity", "Items.ItemPrice", "Items.ProductURL", "Items.ImageURL")
+FEATURES = (
+    Feature(
+        None,
+        ("$email|email|$phone_number|phone_number|external_id|$id|anonymous_id|$anonymous_id|_kx|$exchange_id",),
+        "nobody is named, and every event becomes a dead letter",
+    ),
+    Feature("view_item", ("ProductName", "ImageURL", "URL"), "browse-abandonment mails cannot show the product"),
+    Feature("view_item", ("ProductID",), "flows and segments cannot tell which product it was"),
+    Feature("view_item", ("Categories",), "flows and segments by category stay empty"),
+    Feature(
+        "add_to_cart",
+        ("AddedItemProductName", "AddedItemImageURL", "AddedItemURL"),
+        "abandoned-cart mails cannot show what was added",
+    ),
+    Feature("add_to_cart", ("AddedItemProductID",), "flows and segments cannot tell which product was added"),
+    Feature("add_to_cart", _CART, "abandoned-cart mails cannot show the cart"),
+    Feature("add_to_cart", ("$value",), "flows cannot be split by the cart's value"),
+    Feature("started_checkout", _CART, "abandoned-checkout mails cannot show the cart"),
+    Feature("started_checkout", ("CheckoutURL",), "abandoned-checkout mails have no link back to the checkout"),
+    Feature("started_checkout", ("$value",), "flows cannot be split by the cart's value"),
+    Feature("purchase", ("$value",), "orders count no revenue, neither in reports nor for the customer"),
+    Feature("purchase", ("OrderId",), "mails cannot name the order"),
+    Feature("purchase", _CART, "mails after an order cannot show what was bought"),
+    Feature("purchase", ("Items.ProductID",), "flows and segments cannot tell which products were bought"),
+    Feature("search", ("SearchTerm",), "flows cannot tell what was searched for"),
+)
+
+
+PARAMETERS = section(
+    "What Klaviyo needs.",
+    {
+        "private_api_key": secret("A private key with the scope events:write; only as ${NAME}."),
+        "endpoint": choice(
+            "Which call carries events; this version sends single events for each.", ENDPOINTS, default="auto"
+        ),
+        "base_url": base_url("Another host, for a proxy or the sandbox.", default=BASE_URL),
+        "revision": word("The API revision.", _REVISION.pattern, default=REVISION),
+    },
+    required=["private_api_key"],
+)
+
+
 class _Unfit(Exception):
     """Raised inside this file when a rendered event breaks a rule of the vendor; becomes a Rejected."""
 
@@ -82,6 +127,8 @@ class Klaviyo:
     max_batch: ClassVar[int] = 1
     rate: ClassVar[Rate] = Rate(burst_per_s=350, steady_per_min=3_500)
     anonymous: ClassVar[Anonymous] = "hold"
+    features: ClassVar[tuple[Feature, ...]] = FEATURES
+    parameters: ClassVar[Shape] = PARAMETERS
 
     private_api_key: Secret
     base_url: str = BASE_URL

@@ -1,17 +1,17 @@
 """From a file's text to a pipeline; what is wrong is collected, with its place."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Tree
-
-import jmespath
-from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from edge.consent import PURPOSE_NAMES, purposes
 from edge.destinations import read_integration
-from edge.destinations.base import Anonymous
+from edge.destinations.base import Anonymous, Feature
+from edge.errors import Problem
 from edge.event import ALIASES
-from edge.mapping import compile_mapping
-from edge.pipeline.compiled import Condition, EventPlan, Lane, Pipeline
+from edge.mapping import Mapping, compile_expression, compile_mapping
+from edge.pipeline.compiled import EventPlan, Lane, Pipeline
+from edge.pipeline.leaving_out import left_out
 from edge.settings import Problems, Reader
 from edge.yamlfile import load_yaml
 
@@ -28,7 +28,7 @@ def compile_pipeline(text: str, file: str, environ: Tree[str, str]) -> Pipeline:
         ConfigErrors: with every problem of the file.
     """
     problems = Problems(file)
-    reader = Reader(load_yaml(text, file, environ), "", problems)
+    reader = Reader(load_yaml(text, file, environ, problems), "", problems)
     name = reader.parsed("name", _name, "") or reader.text("name")
     found = read_integration(reader)
     is_enabled = reader.boolean("enabled", True)
@@ -40,7 +40,8 @@ def compile_pipeline(text: str, file: str, environ: Tree[str, str]) -> Pipeline:
     anonymous: Anonymous = reader.choice("anonymous", ANONYMOUS, found.anonymous if found else "hold")
     hold_for_s, fresh_for_s, max_age_s = [reader.duration_s(key, default) for key, default in DURATIONS_S.items()]
     profile = compile_mapping(overall.section("profile"))
-    events = _events(reader.section("events"))
+    listed = reader.section("events")
+    events = _events(listed)
     if not events:
         reader.refuse("events", "names no event; accepted is 'view_item: {metric: …}', one event a line")
     overall.done()
@@ -62,7 +63,20 @@ def compile_pipeline(text: str, file: str, environ: Tree[str, str]) -> Pipeline:
         max_age_s=max_age_s,
         profile=profile,
         events=events,
+        warnings=tuple(_warnings(destination.features, profile, overall, listed, events)),
     )
+
+
+def _warnings(
+    features: Iterable[Feature], profile: Mapping, overall: Reader, listed: Reader, events: Tree[str, EventPlan]
+) -> Iterator[Problem]:
+    """Say what the vendor's features will miss, each at the key of the event, or of the profile."""
+    for event, what in left_out(features, profile, events):
+        if event is None:
+            yield overall.problem_at("profile", what)
+        else:
+            key = next(key for key, _ in listed.nodes() if ALIASES.get(key, key) == event)
+            yield listed.problem_at(key, what)
 
 
 def _events(reader: Reader) -> dict[str, EventPlan]:
@@ -70,7 +84,7 @@ def _events(reader: Reader) -> dict[str, EventPlan]:
     for key, section in reader.entries():
         name = ALIASES.get(key, key)
         if name in events:
-            reader.refuse(key, f"is the same event as another one here; accepted is one entry for {name}")
+            reader.refuse_key(key, f"is the same event as another one here; accepted is one entry for {name}")
         events[name] = _event_plan(section)
     return events
 
@@ -83,7 +97,7 @@ def _event_plan(reader: Reader) -> EventPlan:
         metric=metric or alias,
         properties=compile_mapping(reader.section("properties")),
         lane=None if reader.node("lane") is None else reader.choice("lane", LANES),
-        when=reader.parsed("when", _condition, None),
+        when=reader.parsed("when", compile_expression, None),
     )
     reader.done()
     return event_plan
@@ -99,14 +113,3 @@ def _purpose(text: str) -> str:
     if text not in PURPOSE_NAMES:
         raise ValueError(f"is not a purpose; accepted are {', '.join(PURPOSE_NAMES)}")
     return text
-
-
-def _condition(text: str) -> Condition | None:
-    try:
-        search: Condition = jmespath.compile(text).search
-        search({})  # finds functions that do not exist
-    except JMESPathTypeError:
-        return search
-    except JMESPathError as error:
-        raise ValueError("is not a JMESPath expression; accepted is one such as properties.value > `0`") from error
-    return search

@@ -7,6 +7,7 @@ from pathlib import Path
 from edge.errors import ConfigErrors, Problem
 from edge.pipeline.compiled import Pipeline
 from edge.pipeline.compiling import compile_pipeline
+from edge.yamlfile import Node, Problems, load_yaml, read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,23 @@ def load_folder(directory: Path, environ: Tree[str, str]) -> Folder:
             continue
         first = pipelines.setdefault(pipeline.name, pipeline)
         if first is not pipeline:
-            what = f"'{first.name}' is also the name of {first.file}; accepted is a name that no other pipeline has"
-            problems.append(Problem(str(file), 0, "name", what))
+            problems.append(_taken(pipeline, first, environ))
     return Folder(tuple(pipelines.values()), tuple(problems))
+
+
+def _taken(pipeline: Pipeline, first: Pipeline, environ: Tree[str, str]) -> Problem:
+    """Say that another file has the name already."""
+    place, other = _place_of_name(pipeline, environ), _place_of_name(first, environ)
+    what = (
+        f"'{first.name}' is also the name in {first.file}:{other.line}; accepted is a name that no other pipeline has"
+    )
+    return Problem(pipeline.file, place.line, "name", what, place.column)
+
+
+def _place_of_name(pipeline: Pipeline, environ: Tree[str, str]) -> Node:
+    """Give the value of `name`; the file has been compiled, so it can be read once more."""
+    root = load_yaml(pipeline.text, pipeline.file, environ, Problems())
+    return root.value["name"] if isinstance(root.value, dict) else root
 
 
 def files_of(directory: Path) -> list[Path]:
@@ -61,12 +76,4 @@ def load_pipeline(file: Path, environ: Tree[str, str]) -> Pipeline:
     Raises:
         ConfigErrors: with every problem of the file.
     """
-    return compile_pipeline(_read(file), str(file), environ)
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        what = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"cannot be read: {error.strerror}"
-        raise ConfigErrors([Problem(str(file), 0, "", what)]) from error
+    return compile_pipeline(read_text(file), str(file), environ)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from jmespath.exceptions import JMESPathError
-
 from edge.complete import completed
 from edge.delivery import Payload, Rejected, Rendered
 from edge.event import Event
@@ -105,9 +103,8 @@ def source_of(event: Event, identifiers: Identifiers) -> dict[str, object]:
 def _refusal(event_plan: EventPlan, source: Tree[str, object]) -> SkippedBy | Dead | None:
     if event_plan.when is None:
         return None
-    try:
-        answer = event_plan.when(source)
-    except JMESPathError as error:  # its message quotes the event
-        return Dead(f"when: cannot be evaluated ({type(error).__name__})")
+    answer = event_plan.when(source)
+    if isinstance(answer, Unfit):
+        return Dead(f"when: {answer.what}")
     is_false = answer is None or answer is False or answer in ("", [], {})
     return SkippedBy("when is false") if is_false else None

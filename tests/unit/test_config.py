@@ -1,5 +1,6 @@
 """The configuration: what it may say, and that what is wrong is told in full."""
 
+import os.path
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -16,9 +17,11 @@ from edge.config import (
     OpsConfig,
     SiteConfig,
     SpoolConfig,
+    Survey,
     find_config,
     load_config,
     parse_config,
+    survey_config,
 )
 from edge.consent import Purpose
 from edge.errors import ConfigErrors
@@ -44,7 +47,7 @@ def refused(text: str) -> list[str]:
 def test_everything_may_be_set() -> None:
     config = parse("""
         site: {name: tea, origins: ["https://tea.example", "http://localhost:3000", "http://[::1]:3000"],
-               phone_region: NO, asset_hosts: [cdn.tea.example], order_id: order_number}
+               phone_region: 'NO', asset_hosts: [cdn.tea.example], order_id: order_number}
         spool: {keep_for: 30d, max_bytes: 1GiB, free_bytes: 0B, segment_bytes: 128MB, segment_age: 90s}
         data_dir: /var/lib/edge
         pipelines: flows
@@ -90,38 +93,42 @@ def test_everything_may_be_set() -> None:
 
 def test_everything_wrong_is_told_at_once_in_the_order_of_the_lines() -> None:
     assert refused("""
-site: {phone_region: no, order_id: nmae, origin: x}
+site: {phone_region: de, order_id: nmae, origin: x}
 spool:
   keep_for: 14
   keepfor: 3d
 collector: {prefix: t, trusted_proxies: [10.0.0.1/8]}
 cookie: {wait_for_consent: no, domain: [a]}
 ops: x
-consent: {default: {marketing: yes, sales: granted}, gpc: off}
+consent: {default: {marketing: maybe, sales: granted}, gpc: "off"}
 drainer: {page: 0, timeout: 1h}
 siet: {}
+data_dir: ${UNSET_ONE}
 """) == [
-        "2: site.phone_region: 'no' is not a region; accepted are two capital letters (ISO 3166), such as GB or DE",
-        "2: site.order_id: 'nmae' is not one of id, name, order_number (did you mean name?)",
-        "2: site.origin: unknown key (did you mean origins?); accepted here: name, origins, phone_region, asset_hosts, "
-        "order_id",
-        "4: spool.keep_for: '14' is not a duration; accepted is a number with its unit (ms, s, min, h or d), such as "
-        "500ms, 90s, 15min, 4h or 14d",
-        "5: spool.keepfor: unknown key (did you mean keep_for?); accepted here: keep_for, max_bytes, free_bytes, "
+        "2:22: site.phone_region: 'de' is not a region; accepted are two capital letters (ISO 3166), such as GB or DE",
+        "2:36: site.order_id: 'nmae' is not one of id, name, order_number (did you mean name?)",
+        "2:42: site.origin: unknown key (did you mean origins?); accepted here: name, origins, phone_region, "
+        "asset_hosts, order_id",
+        "4:13: spool.keep_for: '14' is not a duration; accepted is a number with its unit (ms, s, min, h or d), such "
+        "as 500ms, 90s, 15min, 4h or 14d",
+        "5:3: spool.keepfor: unknown key (did you mean keep_for?); accepted here: keep_for, max_bytes, free_bytes, "
         "segment_bytes, segment_age",
-        "6: collector.prefix: 't' is not a prefix; accepted is a path such as /t: a slash, then letters, digits, '.', "
-        "'_', '~' or '-', no slash at the end",
-        "6: collector.trusted_proxies[0]: '10.0.0.1/8' begins in the middle of its range; accepted is 10.0.0.0/8",
-        "7: cookie.domain: a list is not accepted; accepted is a text",
-        "7: cookie.wait_for_consent: 'no' is not a boolean; accepted are true and false",
-        "8: ops: 'x' is not a mapping; accepted is 'key: value', one a line",
-        "9: consent.default.marketing: 'yes' is not one of granted, denied",
-        "9: consent.default.sales: unknown key; accepted here: functional, analytics, marketing, advertising",
-        "9: consent.gpc: 'off' is not one of deny, ignore",
-        "10: drainer.page: '0' is out of range; accepted is a whole number of at least 1 and at most 10000",
-        "10: drainer.timeout: '1h' is out of range; accepted is a duration of at least 1s and at most 5min",
-        "11: siet: unknown key (did you mean site?); accepted here: data_dir, pipelines, site, spool, collector, "
+        "6:21: collector.prefix: 't' is not a prefix; accepted is a path such as /t: a slash, then letters, digits, "
+        "'.', '_', '~' or '-', no slash at the end",
+        "6:42: collector.trusted_proxies[0]: '10.0.0.1/8' begins in the middle of its range; accepted is 10.0.0.0/8",
+        "7:28: cookie.wait_for_consent: no without quotes is a boolean to some readers of YAML and a text to others; "
+        "accepted is false for the boolean, 'no' in quotes for the text",
+        "7:40: cookie.domain: a list is not accepted; accepted is a text",
+        "8:6: ops: 'x' is not a mapping; accepted is 'key: value', one a line",
+        "9:32: consent.default.marketing: 'maybe' is not one of granted, denied",
+        "9:39: consent.default.sales: unknown key; accepted here: functional, analytics, marketing, advertising",
+        "9:61: consent.gpc: 'off' is not one of deny, ignore",
+        "10:17: drainer.page: '0' is out of range; accepted is a whole number of at least 1 and at most 10000",
+        "10:29: drainer.timeout: '1h' is out of range; accepted is a duration of at least 1s and at most 5min",
+        "11:1: siet: unknown key (did you mean site?); accepted here: data_dir, pipelines, site, spool, collector, "
         "cookie, ops, identity, consent, drainer, write_keys, hooks, limits, alerts",
+        "12:11: data_dir: the variable UNSET_ONE is not set; accepted is a variable that is set or, where it is no "
+        "secret, ${UNSET_ONE:-default}",
     ]
 
 
@@ -138,12 +145,12 @@ siet: {}
 def test_key_that_would_do_nothing_is_refused(text: str, said: str) -> None:
     key = text.partition(":")[0]
     what = f"this version has no {said} to configure, so what stands here would do nothing"
-    assert refused(text) == [f"1: {key}: {what}; accepted is an empty {key} or none"]
+    assert refused(text) == [f"1:{len(key) + 3}: {key}: {what}; accepted is an empty {key} or none"]
 
 
 def test_consent_map_is_refused_until_it_does_something() -> None:
     assert refused("consent: {map: {tcf: {}}}") == [
-        "1: consent.map: this version has no map of consent signals to configure, so what stands here would do "
+        "1:16: consent.map: this version has no map of consent signals to configure, so what stands here would do "
         "nothing; accepted is an empty map or none"
     ]
 
@@ -153,44 +160,83 @@ def test_consent_map_is_refused_until_it_does_something() -> None:
     [
         (
             "site: {origins: []}",
-            "site.origins: is empty, so every browser would be refused; accepted is at least one origin",
+            "17: site.origins: is empty, so every browser would be refused; accepted is at least one origin",
         ),
         (
             "spool: {max_bytes: 100MB}",
-            "spool.max_bytes: has no room for the segment being written and one being read; "
+            "20: spool.max_bytes: has no room for the segment being written and one being read; "
             "accepted is twice segment_bytes, 128MB, or more",
         ),
-        ("collector: {script: e}", "collector.endpoint: is the script's name as well; accepted is a name of its own"),
+        (
+            "collector: {script: e}",
+            "12: collector.endpoint: is the script's name as well; accepted is a name of its own",
+        ),
         (
             'collector: {listen: "127.0.0.1:8081"}',
-            "ops.listen: is the collector's address as well; accepted is one of its own",
+            "21: collector.listen: is the address of ops.listen as well; accepted is one of its own",
+        ),
+        (
+            'ops: {listen: "127.0.0.1:8080"}',
+            "15: ops.listen: is the collector's address as well; accepted is one of its own",
         ),
         (
             'cookie: {keys: ["${OLD}", "${NEW}", "${NEW}"]}',
-            "cookie.keys: holds 3 keys; accepted are at most two, the new one first",
+            "16: cookie.keys: holds 3 keys; accepted are at most two, the new one first",
         ),
         (
             'cookie: {keys: ["${SHORT}"]}',
-            "cookie.keys: holds a key that is too short; accepted are 32 characters or more",
+            "16: cookie.keys: holds a key that is too short; accepted are 32 characters or more",
         ),
         (
             f"cookie: {{keys: [{NEW_KEY}]}}",
-            "cookie.keys[0]: this value stands in the file itself; accepted is a reference to an environment variable, "
-            "${NAME}",
+            "17: cookie.keys[0]: this value stands in the file itself; accepted is a reference to an environment "
+            "variable, ${NAME}",
         ),
         (
             'cookie: {keys: ["${EMPTY}"]}',
-            "cookie.keys[0]: this value is empty; accepted is a reference to an environment variable, ${NAME}, that is "
-            "set",
+            "17: cookie.keys[0]: this value is empty; accepted is a reference to an environment variable, "
+            "${NAME}, that is set",
         ),
         (
             "data_dir: ''",
-            "data_dir: an empty text is not a path; accepted is an absolute path or one relative to this file's folder",
+            "11: data_dir: an empty text is not a path; accepted is an absolute path or one relative to this "
+            "file's folder",
         ),
     ],
 )
 def test_values_that_cannot_work_together_are_refused(text: str, said: str) -> None:
-    assert refused(text) == [f"1: {said}"]
+    assert refused(text) == [f"1:{said}"]
+
+
+@pytest.mark.parametrize("listen", ["8080", "${NONE}"])
+def test_of_a_listener_that_cannot_be_read_only_that_is_said(listen: str) -> None:
+    """What stands in for it has the default's address, which nobody wrote."""
+    assert len(refused(f"collector: {{listen: '{listen}'}}\nops: {{listen: '127.0.0.1:8080'}}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "pipelines"),
+    [
+        ("pipelines: flows\nsiet: {}", "flows"),
+        ("siet: {}", "../pipelines"),
+        ("pipelines: ${NONE}", None),
+        ("pipelines: [flows]", None),
+        ("pipelines: flows\nsite: [", None),
+    ],
+)
+def test_survey_of_a_wrong_file_says_where_the_pipelines_are_if_that_can_be_known(
+    tmp_path: Path, text: str, pipelines: str | None
+) -> None:
+    (tmp_path / "edge.yaml").write_text(text)
+    survey = survey_config(tmp_path / "edge.yaml", {})
+    assert (len(survey.problems), survey.config) == (1, None)
+    assert survey.pipelines == (pipelines and Path(os.path.normpath(tmp_path / pipelines)))
+
+
+def test_survey_of_a_good_file_is_its_configuration(tmp_path: Path) -> None:
+    (tmp_path / "edge.yaml").write_text("pipelines: flows")
+    config = load_config(tmp_path / "edge.yaml", {})
+    assert survey_config(tmp_path / "edge.yaml", {}) == Survey((), config, tmp_path / "flows")
 
 
 def test_two_listeners_may_both_take_any_free_port() -> None:
@@ -220,7 +266,7 @@ def test_file_in_another_encoding_is_told(tmp_path: Path) -> None:
     (tmp_path / "edge.yaml").write_bytes("site: {name: Käse}".encode("latin-1"))
     with pytest.raises(ConfigErrors) as caught:
         load_config(tmp_path / "edge.yaml", {})
-    assert str(caught.value) == f"{tmp_path / 'edge.yaml'}: is not valid UTF-8: save it as UTF-8"
+    assert str(caught.value) == f"{tmp_path / 'edge.yaml'}:1:15: is not valid UTF-8: save it as UTF-8"
 
 
 def test_the_file_given_comes_before_the_variable_and_the_variable_before_the_folder(tmp_path: Path) -> None:

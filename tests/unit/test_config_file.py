@@ -18,7 +18,7 @@ from edge.config import (
     load_config,
     parse_config,
 )
-from edge.yamlfile import MAX_BYTES, MAX_DEPTH, MAX_EXPANDED_NODES, Node, load_yaml
+from edge.yamlfile import MAX_BYTES, MAX_DEPTH, MAX_EXPANDED_NODES, MAX_NODES, Node, Problems, load_yaml
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "config/edge.yaml"
@@ -41,7 +41,7 @@ def without(node: Node, path: tuple[str, ...]) -> object:
     return {key: without(child, path[1:] if path[0] == key else ("",)) for key, child in kept.items()}
 
 
-SHIPPED_TREE = load_yaml(SHIPPED.read_text("utf-8"), "edge.yaml", {})
+SHIPPED_TREE = load_yaml(SHIPPED.read_text("utf-8"), "edge.yaml", {}, Problems())
 KEYS = [path for path in leaves(SHIPPED_TREE) if path]
 
 
@@ -92,5 +92,6 @@ def test_environment_example_holds_placeholders_only() -> None:
 
 def test_limits_of_a_file_are_the_documented_ones() -> None:
     reference = (ROOT / "docs/configuration.md").read_text("utf-8")
-    limits = f"{MAX_BYTES // 10**6} MB, {MAX_DEPTH} levels and one document, .* at most {MAX_EXPANDED_NODES} values"
+    limits = f"{MAX_BYTES // 10**6} MB, {MAX_NODES:,} values, {MAX_DEPTH} levels and one document, "
+    limits += f".* at most {MAX_EXPANDED_NODES} values"
     assert re.search(limits, reference)

@@ -12,7 +12,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # words, each may use those before it
     ("errors",),
     ("secret", "clock", "consent", "person", "jsontree", "units", "shipped"),
-    ("yamlfile",),
+    ("yamlfile", "shapes"),
     ("places",),
     ("settings",),
     ("event",),
@@ -29,12 +29,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # front door
     ("log",),
     ("config",),
+    ("schema",),
     ("app", "demo"),
     ("cli",),
     ("__main__",),
 )
 FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
-PURE = FLOORS[8] + ("jsontree", "consent", "person", "event", "delivery", "settings", "yamlfile")
+PURE = FLOORS[8] + ("jsontree", "consent", "person", "event", "delivery", "settings", "yamlfile", "shapes")
 WORLDLY = {"aiohttp", "aiosqlite", "asyncio", "os", "time", "random", "socket", "sqlite3"}
 
 

@@ -247,7 +247,7 @@ def test_rest_of_a_batch_is_not_tried_after_the_account_was_refused() -> None:
 
 def read_parameters(text: str, **environ: str) -> Klaviyo:
     problems = Problems("p.yaml")
-    root = Reader(load_yaml(text, "p.yaml", {"KEY": "pk_test", **environ}), "", problems)
+    root = Reader(load_yaml(text, "p.yaml", {"KEY": "pk_test", **environ}, problems), "", problems)
     destination = Klaviyo.from_reader(root.section("parameters"))
     problems.raise_if_any()
     return destination
@@ -281,11 +281,11 @@ def test_wrong_parameters_are_all_named() -> None:
     with pytest.raises(ConfigErrors) as caught:
         read_parameters(text)
     assert [str(problem) for problem in caught.value.problems] == [
-        "p.yaml:1: parameters.endpoint: 'bulk' is not one of create_event, bulk_create_events, auto",
-        "p.yaml:1: parameters.revision: 'now' is not a revision; accepted is a date such as 2026-10-15",
-        "p.yaml:1: parameters.private_api_key: is missing; accepted is a reference to an environment variable, ${NAME}",
-        "p.yaml:1: parameters.base_url: 'ftp://user:pw@klaviyo' is not a base address; "
+        "p.yaml:1:24: parameters.endpoint: 'bulk' is not one of create_event, bulk_create_events, auto "
+        "(did you mean bulk_create_events?)",
+        "p.yaml:1:40: parameters.base_url: 'ftp://user:pw@klaviyo' is not a base address; "
         "accepted is one such as https://host:8443/path, no login, no query",
-        "p.yaml:1: parameters.private_key: unknown key (did you mean private_api_key?); "
+        "p.yaml:1:75: parameters.revision: 'now' is not a revision; accepted is a date such as 2026-10-15",
+        "p.yaml:1:80: parameters.private_key: unknown key (did you mean private_api_key?); "
         "accepted here: endpoint, revision, private_api_key, base_url",
     ]

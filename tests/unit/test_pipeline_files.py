@@ -8,7 +8,7 @@ import pytest
 from edge.consent import Purpose
 from edge.destinations import BUILTIN
 from edge.destinations.klaviyo import Klaviyo
-from edge.errors import ConfigErrors
+from edge.errors import ConfigErrors, Problem
 from edge.person import Identifiers
 from edge.pipeline import SkippedBy, load_pipelines, plan
 from tests.pipeline_files import ENVIRON, MINIMAL, compiled, event, problems_of
@@ -52,18 +52,16 @@ event:
   search: {metric: Searched Site}
 """
     assert problems_of(text) == [
-        "p.yaml:2: name: is missing; accepted is a text",
-        "p.yaml:2: events: names no event; accepted is 'view_item: {metric: …}', one event a line",
-        "p.yaml:2: nam: unknown key (did you mean name?); "
+        "p.yaml:2:1: nam: unknown key (did you mean name?); "
         "accepted here: name, integration, enabled, parameters, global, consent, anonymous, hold_for, fresh_for, "
         "max_age, events",
-        "p.yaml:3: integration: 'klaviyo-event-api' is not one of klaviyo-events-api "
+        "p.yaml:3:14: integration: 'klaviyo-event-api' is not one of klaviyo-events-api "
         "(did you mean klaviyo-events-api?)",
-        "p.yaml:5: consent[1]: 'mails' is not a purpose; accepted are functional, analytics, marketing, advertising",
-        "p.yaml:6: anonymous: 'keep' is not one of hold, send, drop",
-        "p.yaml:7: hold_for: '14' is not a duration; accepted is a number with its unit (ms, s, min, h or d), "
+        "p.yaml:5:22: consent[1]: 'mails' is not a purpose; accepted are functional, analytics, marketing, advertising",
+        "p.yaml:6:12: anonymous: 'keep' is not one of hold, send, drop",
+        "p.yaml:7:11: hold_for: '14' is not a duration; accepted is a number with its unit (ms, s, min, h or d), "
         "such as 500ms, 90s, 15min, 4h or 14d",
-        "p.yaml:8: event: unknown key (did you mean events?); "
+        "p.yaml:8:1: event: unknown key (did you mean events?); "
         "accepted here: name, integration, enabled, parameters, global, consent, anonymous, hold_for, fresh_for, "
         "max_age, events",
     ]
@@ -79,34 +77,40 @@ def test_what_is_wrong_with_an_event_is_said_all_at_once() -> None:
     metrics: D
     lane: fast
     when: "properties.value >"
-    properties: {Term: {mode: template}}
+    properties: {Term: {mode: arraymap}}
 """,
     )
     assert problems_of(text) == [
-        "p.yaml:8: events.started_checkout: is the same event as another one here; "
+        "p.yaml:8:3: events.started_checkout: is the same event as another one here; "
         "accepted is one entry for started_checkout",
-        "p.yaml:8: events.started_checkout.event_name: says the same as metric; accepted is one of the two",
-        "p.yaml:10: events.search.metrics: unknown key (did you mean metric?); "
+        "p.yaml:8:45: events.started_checkout.event_name: says the same as metric; accepted is one of the two",
+        "p.yaml:10:5: events.search.metrics: unknown key (did you mean metric?); "
         "accepted here: metric, event_name, properties, lane, when",
-        "p.yaml:11: events.search.lane: 'fast' is not one of live, background",
-        "p.yaml:12: events.search.when: 'properties.value >' is not a JMESPath expression; "
-        "accepted is one such as properties.value > `0`",
-        "p.yaml:13: events.search.properties.Term.mode: 'template' is not one of direct, static, array_map",
+        "p.yaml:11:11: events.search.lane: 'fast' is not one of live, background",
+        "p.yaml:12:11: events.search.when: 'properties.value >' is not a JMESPath expression: "
+        "it ends too early; accepted is one such as properties.value > `0`",
+        "p.yaml:13:31: events.search.properties.Term.mode: 'arraymap' is not one of direct, static, first_of, "
+        "template, value_map, array_map, count, sum, join, expression (did you mean array_map?)",
     ]
 
 
-@pytest.mark.parametrize("when", ["nosuch(name)", "length(name, id)", "a ==", "a b"])
-def test_condition_is_tried_when_the_file_is_read(when: str) -> None:
+@pytest.mark.parametrize(
+    ("when", "what"),
+    [
+        ("nosuch(name)", "calls a function that does not exist; accepted are those of JMESPath"),
+        ("length(name, id)", "gives length 2 values; accepted for length are 1"),
+        ("a ==", "is not a JMESPath expression: it ends too early; accepted is one such as properties.value > `0`"),
+        ("a b", "is not a JMESPath expression from its character 3 on; accepted is one such as properties.value > `0`"),
+    ],
+)
+def test_condition_is_tried_when_the_file_is_read(when: str, what: str) -> None:
     problems = problems_of(MINIMAL.replace("metric:", f'when: "{when}", metric:'))
-    assert problems == [
-        f"p.yaml:6: events.search.when: '{when}' is not a JMESPath expression; "
-        "accepted is one such as properties.value > `0`"
-    ]
+    assert problems == [f"p.yaml:6:25: events.search.when: '{when}' {what}"]
 
 
 def test_purposes_cannot_be_emptied_by_a_slip() -> None:
     assert problems_of(MINIMAL + "consent: []\n") == [
-        "p.yaml:7: consent: names no purpose; accepted are functional, analytics, marketing, advertising"
+        "p.yaml:7:10: consent: names no purpose; accepted are functional, analytics, marketing, advertising"
     ]
 
 
@@ -129,14 +133,13 @@ def test_problems_of_all_files_come_together_and_names_are_used_once(tmp_path: P
     (tmp_path / "d.yaml").write_bytes(b"name: \xff")
     with pytest.raises(ConfigErrors) as caught:
         load_pipelines(tmp_path, ENVIRON)
-    assert [(Path(problem.file).name, problem.line, problem.path) for problem in caught.value.problems] == [
-        ("b.yaml", 0, "name"),
-        ("c.yaml", 7, "enabld"),
-        ("d.yaml", 0, ""),
+    first, *others = caught.value.problems
+    what = f"'k' is also the name in {tmp_path / 'a.yaml'}:2; accepted is a name that no other pipeline has"
+    assert first == Problem(str(tmp_path / "b.yaml"), 2, "name", what, 7)
+    assert [(Path(problem.file).name, problem.line, problem.column, problem.path) for problem in others] == [
+        ("c.yaml", 7, 1, "enabld"),
+        ("d.yaml", 1, 7, ""),
     ]
-    assert caught.value.problems[0].what == (
-        f"'k' is also the name of {tmp_path / 'a.yaml'}; accepted is a name that no other pipeline has"
-    )
 
 
 def test_directory_that_is_not_there_is_said(tmp_path: Path) -> None:

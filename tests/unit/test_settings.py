@@ -20,7 +20,8 @@ SIZE = "a number with its unit (B, KB, MB, GB, TB, or KiB, MiB, GiB, TiB), such 
 
 
 def reader_of(text: str) -> Reader:
-    return Reader(load_yaml(text, "f.yaml", ENVIRON), "", Problems("f.yaml"))
+    problems = Problems("f.yaml")
+    return Reader(load_yaml(text, "f.yaml", ENVIRON, problems), "", problems)
 
 
 def said(reader: Reader) -> list[str]:
@@ -98,16 +99,16 @@ def test_everything_missing_is_told_at_once_with_what_would_be_accepted() -> Non
     reader.number("share"), reader.duration_s("age"), reader.size_bytes("size"), reader.rate("rate")
     reader.choice("word", ("hold", "send")), reader.texts("list")
     assert said(reader) == [
-        "f.yaml:2: a.text: is missing; accepted is a text",
-        "f.yaml:2: a.key: is missing; accepted is a reference to an environment variable, ${NAME}",
-        "f.yaml:2: a.flag: is missing; accepted is true or false",
-        "f.yaml:2: a.count: is missing; accepted is a whole number of at least 1 and at most 9",
-        "f.yaml:2: a.share: is missing; accepted is a number",
-        f"f.yaml:2: a.age: is missing; accepted is {DURATION}",
-        f"f.yaml:2: a.size: is missing; accepted is {SIZE}",
-        "f.yaml:2: a.rate: is missing; accepted is a number for each s, min or h, such as 50/s or 3000/min",
-        "f.yaml:2: a.word: is missing; accepted is one of hold, send",
-        "f.yaml:2: a.list: is missing; accepted is a list of texts: [a, b], or one a line after '- '; [] for none",
+        "f.yaml:2:3: a.text: is missing; accepted is a text",
+        "f.yaml:2:3: a.key: is missing; accepted is a reference to an environment variable, ${NAME}",
+        "f.yaml:2:3: a.flag: is missing; accepted is true or false",
+        "f.yaml:2:3: a.count: is missing; accepted is a whole number of at least 1 and at most 9",
+        "f.yaml:2:3: a.share: is missing; accepted is a number",
+        f"f.yaml:2:3: a.age: is missing; accepted is {DURATION}",
+        f"f.yaml:2:3: a.size: is missing; accepted is {SIZE}",
+        "f.yaml:2:3: a.rate: is missing; accepted is a number for each s, min or h, such as 50/s or 3000/min",
+        "f.yaml:2:3: a.word: is missing; accepted is one of hold, send",
+        "f.yaml:2:3: a.list: is missing; accepted is a list of texts: [a, b], or one a line after '- '; [] for none",
     ]
 
 
@@ -118,12 +119,12 @@ def test_everything_missing_is_told_at_once_with_what_would_be_accepted() -> Non
         ("[a]", lambda r: r.text("k"), "a list is not accepted; accepted is a text"),
         ("", lambda r: r.text("k", "x"), "an empty value is not accepted; accepted is a text"),
         ("{}", lambda r: r.integer("k"), "a mapping is not accepted; accepted is a whole number"),
-        ("no", lambda r: r.boolean("k"), "'no' is not a boolean; accepted are true and false"),
+        ("nope", lambda r: r.boolean("k"), "'nope' is not a boolean; accepted are true and false"),
         ("1", lambda r: r.boolean("k"), "'1' is not a boolean; accepted are true and false"),
-        ("0123", lambda r: r.integer("k"), "'0123' is not a whole number; accepted are digits alone, such as 100"),
+        ("'0123'", lambda r: r.integer("k"), "'0123' is not a whole number; accepted are digits alone, such as 100"),
         ("5.0", lambda r: r.integer("k"), "'5.0' is not a whole number; accepted are digits alone, such as 100"),
         ("true", lambda r: r.integer("k"), "'true' is not a whole number; accepted are digits alone, such as 100"),
-        ("12:30:00", lambda r: r.number("k"), "'12:30:00' is not a number; accepted are numbers such as 100 or 0.5"),
+        ("1e5", lambda r: r.number("k"), "'1e5' is not a number; accepted are numbers such as 100 or 0.5"),
         ("0", lambda r: r.integer("k", minimum=1), "'0' is out of range; accepted is a whole number of at least 1"),
         ("9", lambda r: r.number("k", maximum=8), "'9' is out of range; accepted is a number of at most 8"),
         ("14", lambda r: r.duration_s("k"), f"'14' is not a duration; accepted is {DURATION}"),
@@ -173,22 +174,22 @@ def test_wrong_value_is_quoted_with_what_would_be_accepted(
 ) -> None:
     reader = reader_of(f"x: 1\nk: {value}")
     get(reader)
-    assert said(reader) == [f"f.yaml:2: k: {what}"]
+    assert said(reader) == [f"f.yaml:2:{4 if value else 3}: k: {what}"]
 
 
 def test_wrong_item_of_a_list_is_named_by_its_place() -> None:
-    reader = reader_of("k:\n  - a\n  - [b]\n  - true\nm: [{x: 1}, y]")
+    reader = reader_of("k:\n  - a\n  - [b]\n  - true\nm: [{x: 1}, z]")
     assert reader.texts("k") == ("a",)
     assert [section.path for section in reader.sections("m")] == ["m[0]", "m[1]"]
     assert said(reader) == [
-        "f.yaml:3: k[1]: a list is not accepted; accepted is a text",
-        "f.yaml:4: k[2]: 'true' is not a text; accepted is a text, a word like this one in quotes",
-        "f.yaml:5: m[1]: 'y' is not a mapping; accepted is 'key: value', one a line",
+        "f.yaml:3:5: k[1]: a list is not accepted; accepted is a text",
+        "f.yaml:4:5: k[2]: 'true' is not a text; accepted is a text, a word like this one in quotes",
+        "f.yaml:5:13: m[1]: 'z' is not a mapping; accepted is 'key: value', one a line",
     ]
 
 
 def test_long_values_are_quoted_in_part() -> None:
-    assert quoted(Node("a b" * 50, 1, 1, "f.yaml", 1, "a b" * 50)) == "'" + "a b" * 20 + "…'"
+    assert quoted(Node("a b" * 50, 1, 1, "f.yaml", written="a b" * 50)) == "'" + "a b" * 20 + "…'"
 
 
 def test_unknown_key_names_the_nearest_and_the_accepted_ones_in_its_own_line() -> None:
@@ -198,15 +199,47 @@ def test_unknown_key_names_the_nearest_and_the_accepted_ones_in_its_own_line() -
     spool.done()
     reader.done()
     assert said(reader) == [
-        "f.yaml:2: spool.keepfor: unknown key (did you mean keep_for?); accepted here: keep_for, max_bytes",
-        "f.yaml:4: spool.zzz: unknown key; accepted here: keep_for, max_bytes",
+        "f.yaml:2:3: spool.keepfor: unknown key (did you mean keep_for?); accepted here: keep_for, max_bytes",
+        "f.yaml:4:3: spool.zzz: unknown key; accepted here: keep_for, max_bytes",
+    ]
+
+
+def test_misspelt_key_is_not_told_a_second_time_as_missing() -> None:
+    reader = reader_of("a: {sorce: x, taget: z, feilds: [], zzz: 1}")
+    rule = reader.section("a")
+    rule.text("source"), rule.text("target"), rule.texts("fields"), rule.text("mode")
+    rule.done()
+    assert [line.split("; ")[0] for line in said(reader)] == [
+        "f.yaml:1:4: a.mode: is missing",
+        "f.yaml:1:5: a.sorce: unknown key (did you mean source?)",
+        "f.yaml:1:15: a.taget: unknown key (did you mean target?)",
+        "f.yaml:1:25: a.feilds: unknown key (did you mean fields?)",
+        "f.yaml:1:37: a.zzz: unknown key",
+    ]
+
+
+def test_key_read_twice_is_told_once() -> None:
+    reader = reader_of("a: [x]")
+    reader.parsed("a", str.upper, ""), reader.text("a"), reader.text("b"), reader.text("b")
+    assert said(reader) == [
+        "f.yaml:1:1: b: is missing; accepted is a text",
+        "f.yaml:1:4: a: a list is not accepted; accepted is a text",
+    ]
+
+
+def test_beginning_of_a_word_leads_to_the_word() -> None:
+    reader = reader_of("a: klaviyo\nb: kla")
+    reader.choice("a", ("klaviyo-events-api", "webhook")), reader.choice("b", ("klaviyo-events-api", "webhook"))
+    assert [line.partition("'")[2] for line in said(reader)] == [
+        "klaviyo' is not one of klaviyo-events-api, webhook (did you mean klaviyo-events-api?)",
+        "kla' is not one of klaviyo-events-api, webhook",
     ]
 
 
 def test_unknown_key_where_none_is_accepted() -> None:
     reader = reader_of("a: {b: 1}")
     reader.section("a").done()
-    assert said(reader) == ["f.yaml:1: a.b: unknown key; no key is accepted here"]
+    assert said(reader) == ["f.yaml:1:5: a.b: unknown key; no key is accepted here"]
 
 
 def test_free_keys_are_all_accepted() -> None:
@@ -229,6 +262,7 @@ def test_problems_come_in_the_order_of_the_lines_whoever_found_them() -> None:
     problems = Problems("f.yaml")
     problems.add(None, "", "about the whole file")
     problems.add(Node("x", 9, 1, "f.yaml"), "b", "later")
+    problems.add(Node("x", 3, 7, "f.yaml"), "a", "farther right")
     problems.add(Node("x", 3, 1, "f.yaml"), "a", "earlier")
     problems.extend(ConfigErrors([Problem("f.yaml", 5, "m", "between")]))
     with pytest.raises(ConfigErrors) as caught:
@@ -236,6 +270,7 @@ def test_problems_come_in_the_order_of_the_lines_whoever_found_them() -> None:
     assert [problem.what for problem in caught.value.problems] == [
         "about the whole file",
         "earlier",
+        "farther right",
         "between",
         "later",
     ]
@@ -243,3 +278,39 @@ def test_problems_come_in_the_order_of_the_lines_whoever_found_them() -> None:
 
 def test_nothing_is_raised_where_nothing_is_wrong() -> None:
     Problems("f.yaml").raise_if_any()
+
+
+def test_of_a_value_that_could_not_be_read_nothing_more_is_said() -> None:
+    """Neither that it has the wrong type, nor what is missing in it, nor what a verb finds wrong with it."""
+    reader = reader_of("a: ${NONE}\nb: ['${NONE}']\nc: no\nd: !own {x: 1}\ne: ${BAD.}\nf: {on: 1}\ng: ${NONE}\nh: 1")
+    reader.integer("a"), reader.texts("b"), reader.choice("c", ("x",)), reader.section("d").text("missing")
+    reader.section("e").text("missing"), reader.sections("g"), reader.section("h").text("missing")
+    reader.section("f").done()
+    for key in "abcegh":
+        reader.refuse(key, "is wrong in another way too")
+    reader.done()
+    assert [line.split(": ")[:2] for line in said(reader)] == [
+        ["f.yaml:1:4", "a"],
+        ["f.yaml:2:5", "b[0]"],
+        ["f.yaml:3:4", "c"],
+        ["f.yaml:4:4", "d"],
+        ["f.yaml:5:4", "e"],
+        ["f.yaml:6:5", "f.on"],
+        ["f.yaml:7:4", "g"],
+        ["f.yaml:8:4", "h"],
+    ]
+
+
+def test_empty_variable_is_named_where_its_being_empty_is_what_is_wrong() -> None:
+    problems = Problems("f.yaml")
+    text = "a: ${EMPTY}\nb: ${EMPTY}${NONE:-}\nc: '${EMPTY}'\nd: ${EMPTY}"
+    reader = Reader(load_yaml(text, "f.yaml", {"EMPTY": ""}, problems), "", problems)
+    reader.secret("a"), reader.size_bytes("b"), reader.boolean("c"), reader.text("d")
+    assert [(problem.line, problem.variable) for problem in problems.in_order()] == [
+        (1, "EMPTY"),
+        (2, "EMPTY"),
+        (3, "EMPTY"),
+    ]
+    assert problems.in_order()[2].what == (
+        "'${EMPTY}' (empty in the environment) is not a boolean; accepted are true and false"
+    )

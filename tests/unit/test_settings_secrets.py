@@ -1,10 +1,12 @@
 """Credentials: where they may come from, and that no message shows one."""
 
+from collections.abc import Callable
+
 import pytest
 
 from edge.errors import ConfigErrors
-from edge.secret import Secret
-from edge.settings import Problems, Reader, looks_like_key
+from edge.secret import Secret, looks_like_key, masked
+from edge.settings import Problems, Reader
 from edge.yamlfile import load_yaml
 
 KEY = "pk_0123456789abcdef0123456789"
@@ -12,7 +14,8 @@ ENVIRON = {"KEY": KEY, "EMPTY": "", "SPACED": f"{KEY}\n"}
 
 
 def reader_of(text: str) -> Reader:
-    return Reader(load_yaml(text, "f.yaml", ENVIRON), "", Problems("f.yaml"))
+    problems = Problems("f.yaml")
+    return Reader(load_yaml(text, "f.yaml", ENVIRON, problems), "", problems)
 
 
 def said(reader: Reader) -> list[str]:
@@ -33,9 +36,18 @@ def said(reader: Reader) -> list[str]:
             f"${{NONE:-{KEY}}}",
             "this value stands in the file itself; accepted is a reference to an environment variable, ${NAME}",
         ),
-        ("${EMPTY}", "this value is empty; accepted is a reference to an environment variable, ${NAME}, that is set"),
-        ("${NONE:-}", "this value is empty; accepted is a reference to an environment variable, ${NAME}, that is set"),
-        ("''", "this value is empty; accepted is a reference to an environment variable, ${NAME}, that is set"),
+        (
+            "${EMPTY}",
+            "this value is empty; accepted is a reference to an environment variable, ${NAME}, that is set",
+        ),
+        (
+            "${NONE:-}",
+            "this value is empty; accepted is a reference to an environment variable, ${NAME}, that is set",
+        ),
+        (
+            "''",
+            "this value is empty; accepted is a reference to an environment variable, ${NAME}, that is set",
+        ),
         ("", "an empty value is not accepted; accepted is a reference to an environment variable, ${NAME}"),
         (
             "${SPACED}",
@@ -46,11 +58,11 @@ def said(reader: Reader) -> list[str]:
 def test_bad_secret_is_refused_without_showing_it(value: str, what: str) -> None:
     reader = reader_of(f"k: {value}")
     reader.secret("k")
-    assert said(reader) == [f"f.yaml:1: k: {what}"]
+    assert said(reader) == [f"f.yaml:1:{4 if value else 3}: k: {what}"]
 
 
 def test_literal_secret_is_taken_where_it_is_allowed() -> None:
-    reader = reader_of(f"k: {KEY}\nnumber: 0123\nnone: null")
+    reader = reader_of(f"k: {KEY}\nnumber: '0123'\nnone: null")
     assert reader.secret("k", allow_literal=True) == Secret(KEY)
     assert (reader.secret("number"), reader.optional_secret("none")) == (Secret("0123"), None)
     assert said(reader) == []
@@ -74,8 +86,39 @@ def test_ordinary_texts_are_not_taken_for_credentials(text: str) -> None:
 
 @pytest.mark.parametrize("value", [KEY, "${KEY}", "[" + KEY + "]", "{x: " + KEY + "}"])
 def test_no_message_shows_a_credential_put_in_the_wrong_place(value: str) -> None:
-    reader = reader_of(f"k: {value}")
-    reader.boolean("k"), reader.choice("k", ("a",)), reader.integer("k"), reader.duration_s("k"), reader.section("k")
-    reader.texts("k"), reader.secret("k"), reader.sections("k")
-    assert len(said(reader)) >= 5
-    assert KEY not in "\n".join(said(reader)) and KEY[3:] not in "\n".join(said(reader))
+    getters: list[Callable[[Reader], object]] = [
+        lambda reader: reader.boolean("k"),
+        lambda reader: reader.choice("k", ("a",)),
+        lambda reader: reader.integer("k"),
+        lambda reader: reader.duration_s("k"),
+        lambda reader: reader.section("k"),
+        lambda reader: reader.texts("k"),
+        lambda reader: reader.secret("k"),
+        lambda reader: reader.sections("k"),
+    ]
+    told: list[str] = []
+    for get in getters:
+        reader = reader_of(f"k: {value}")
+        get(reader)
+        told += said(reader)
+    assert len(told) >= 5
+    assert KEY[3:] not in "\n".join(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (KEY, "pk_…"),
+        (f"private_api_key:{KEY}", "private_api_key:pk_…"),
+        ("Bearer 9f8e7d6c5b4a39281706", "Bearer …"),
+        ("aB3dE5fG7hI9jK1lM2nO+/==", "…"),
+        ("https://shop.example/Moon-Teapot", "https://shop.example/Moon-Teapot"),
+        ("properties.items.0.item_name", "properties.items.0.item_name"),
+        ("a_rather_long_name_of_a_property", "a_rather_long_name_of_a_property"),
+        ("2026-11-21T18:00:00Z", "2026-11-21T18:00:00Z"),
+        ("disk_usage or pk_", "disk_usage or pk_…"),
+        ("x y " * 20, "x y " * 15 + "…"),
+    ],
+)
+def test_texts_in_messages_are_shown_but_for_what_seems_to_be_a_credential(text: str, shown: str) -> None:
+    assert masked(text) == shown

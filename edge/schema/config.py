@@ -1,0 +1,155 @@
+"""The configuration file's keys, their defaults and what they may hold; docs/configuration.md says the same."""
+
+from typing import get_args
+
+from edge.config import ANSWERS, GPC_EFFECTS, OrderId
+from edge.consent import PURPOSE_NAMES
+from edge.shapes import (
+    Shape,
+    boolean,
+    choice,
+    duration,
+    integer,
+    listing,
+    nothing_yet,
+    nullable,
+    or_reference,
+    secret,
+    section,
+    size,
+    text,
+    word,
+)
+
+_HOST = r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?"
+_ORIGIN = rf"https?://(?:{_HOST}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?"
+_TCP = r"(?:[^:\[\]]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}"
+_NAME = r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*"
+_DOMAIN = r"[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)+"
+_NETWORK = r"[0-9A-Fa-f:.]+(?:/[0-9.]+)?"
+
+
+def _granted(description: str) -> Shape:
+    answers = {name: choice(f"Whether {name} is granted.", ANSWERS, default="denied") for name in PURPOSE_NAMES}
+    return section(description, answers)
+
+
+SITE = section(
+    "The shop.",
+    {
+        "name": text("What this shop is called in logs and lists.", default="shop"),
+        "origins": listing(
+            "Pages that may send events, exactly as browsers send it; at least one.",
+            word("scheme://host or scheme://host:port.", _ORIGIN, examples=["https://shop.example"]),
+            default=["https://shop.example"],
+            minItems=1,
+        ),
+        "phone_region": word("The country of phone numbers that are written without one.", "[A-Z]{2}", default="GB"),
+        "asset_hosts": listing(
+            "Hosts besides the origins' that image and product URLs may name.",
+            word("A host name.", _HOST, examples=["cdn.shop.example"]),
+            default=[],
+        ),
+        "order_id": choice(
+            "Which of the platform's order numbers the page calls transaction_id.", get_args(OrderId), default="id"
+        ),
+    },
+)
+SPOOL = section(
+    "What is kept on disk.",
+    {
+        "keep_for": duration(
+            "How long accepted events stay on disk after every pipeline is done with them; from 1min.", default="14d"
+        ),
+        "max_bytes": size("The most that accepted events may take; twice segment_bytes or more.", default="20GB"),
+        "free_bytes": size(
+            "What must stay free on the disk; below it events are refused with 503.",
+            default="1GB",
+        ),
+        "segment_bytes": size("A segment file is closed when it has grown to this size, 1MB to 1GB.", default="64MB"),
+        "segment_age": duration("Or when it is this old, 1s to 1d.", default="1h"),
+    },
+)
+COLLECTOR = section(
+    "Where browsers' requests arrive.",
+    {
+        "listen": word(
+            "host:port or unix:/path, where nginx passes requests on to; port 0 takes a free one.",
+            rf"{_TCP}|unix:.+",
+            default="127.0.0.1:8080",
+        ),
+        "prefix": word("What every public URL begins with.", rf"(?:/{_NAME})+", default="/t"),
+        "script": text("The script is served as {prefix}/{script}.", pattern=or_reference(_NAME), default="datafly.js"),
+        "endpoint": text("Events are posted to {prefix}/{endpoint}.", pattern=or_reference(_NAME), default="e"),
+        "trusted_proxies": listing(
+            "Proxies that may name the client's address; the peer of a unix socket always may.",
+            word("An address range.", _NETWORK, examples=["10.0.0.0/8"]),
+            default=["127.0.0.1/32"],
+        ),
+    },
+)
+COOKIE = section(
+    "The cookie that knows a browser again.",
+    {
+        "keys": listing(
+            "Keys that sign the cookie: one, or during a rotation two, the new one first; "
+            "with none the service makes its own and keeps it in data_dir.",
+            secret("A key of 32 characters or more, as ${NAME}."),
+            default=[],
+            maxItems=2,
+        ),
+        "domain": nullable(word("Shares the cookie with the subdomains of this host.", f"{_DOMAIN}|", default=None)),
+        "wait_for_consent": boolean("No cookie, and nothing stored by the script, before consent.", default=False),
+    },
+)
+CONSENT = section(
+    "What is assumed of visitors who have not answered.",
+    {
+        "default": _granted("Browsers' events where nobody answered."),
+        "server_default": _granted("Servers' events about people who never answered."),
+        "map": nothing_yet("Must be empty in this version.", {}),
+        "gpc": choice(
+            "Whether the Global Privacy Control signal denies advertising.",
+            GPC_EFFECTS,
+            default="deny",
+        ),
+    },
+)
+DRAINER = section(
+    "How pipelines deliver.",
+    {
+        "page": integer("Events one pipeline takes at a time.", 1, 10_000, default=100),
+        "concurrency": integer("Requests that each pipeline may have under way at once.", 1, 1_000, default=32),
+        "timeout": duration("The longest one request may take, 1s to 5min.", default="30s"),
+    },
+)
+CONFIG = section(
+    "The settings of the service; a key that is left out has its default.",
+    {
+        "site": SITE,
+        "spool": SPOOL,
+        "data_dir": text("Everything the service stores.", default="../var", minLength=1),
+        "pipelines": text("The folder of the pipeline files.", default="../pipelines", minLength=1),
+        "collector": COLLECTOR,
+        "cookie": COOKIE,
+        "ops": section(
+            "Health and metrics.",
+            {"listen": word("host:port; keep it private.", _TCP, default="127.0.0.1:8081")},
+        ),
+        "identity": section(
+            "Who a visitor is.",
+            {
+                "retroactive_for": duration(
+                    "How far back a visitor's events are given to the person found later.", default="14d"
+                )
+            },
+        ),
+        "consent": CONSENT,
+        "drainer": DRAINER,
+        "write_keys": nothing_yet("Must be empty in this version.", []),
+        "hooks": nothing_yet("Must be empty in this version.", {}),
+        "limits": nothing_yet("Must be empty in this version.", {}),
+        "alerts": nothing_yet("Must be empty in this version.", {}),
+    },
+    type="object",
+)
