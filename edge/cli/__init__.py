@@ -7,6 +7,7 @@ from edge.cli.checking import check
 from edge.cli.dead_letters import dead
 from edge.cli.demo import demo
 from edge.cli.explaining import why
+from edge.cli.planning import plan
 from edge.cli.previewing import preview
 from edge.cli.queueing import queue
 from edge.cli.sandboxing import sandbox
@@ -21,5 +22,5 @@ def main() -> None:
     """First-party event collection beside a shop's web server, with server-side delivery."""
 
 
-for verb in (serve, demo, check, preview, queue, tail, why, dead, snippet, sandbox):
+for verb in (serve, demo, check, preview, plan, queue, tail, why, dead, snippet, sandbox):
     main.add_command(verb)

@@ -1,36 +1,40 @@
 """`edge preview`."""
 
+import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 import orjson
-from rich.console import Console
-from rich.text import Text
 
 from edge.cli.examples import example
 from edge.cli.options import WRONG_USE, with_config
 from edge.cli.pipeline_files import Loaded, load_leniently
 from edge.cli.rehearsal import Rehearsal, read_events, rehearse
-from edge.cli.screen import as_json, console, plain, pretty_body
+from edge.cli.rehearsal_screen import show_all
+from edge.cli.stores import open_stores
+from edge.cli.subject import Judge, Subject
 from edge.cli.surroundings import surroundings
 from edge.config import Config
-from edge.consent import names_of
 from edge.consent_rules import ConsentSettings
 from edge.errors import EdgeError
-from edge.event import Event
+from edge.event import ALIASES, Event
 from edge.identity import claim_from
 from edge.person import Identifiers
 from edge.pipeline import Pipeline, files_of
 
-STYLES = {"sent": "green", "held": "cyan", "withheld": "magenta", "dead": "bold red"}
+Scene: TypeAlias = tuple[Subject, Sequence[Pipeline]]
+
 EXAMPLE_OF_ALL = "page_view"
 
 
 @click.command()
-@click.argument("arguments", nargs=-1, required=True, metavar="PIPELINE… [EVENT.json]")
+@click.argument("arguments", nargs=-1, metavar="PIPELINE… [EVENT.json]")
+@click.option("--event", "event_id", metavar="ID", help="A stored event, by its id or its sequence number (#1042).")
+@click.option("--only", metavar="NAME", help="Of the examples only the one of this event.")
 @click.option("--email", help="What the visitor is known by.")
 @click.option("--phone", help="The same.")
 @click.option("--customer-id", help="The same.")
@@ -39,6 +43,8 @@ EXAMPLE_OF_ALL = "page_view"
 def preview(
     config: Config,
     arguments: tuple[str, ...],
+    event_id: str | None,
+    only: str | None,
     email: str | None,
     phone: str | None,
     customer_id: str | None,
@@ -48,27 +54,42 @@ def preview(
 
     PIPELINE is a file, or a name in the configured folder. EVENT.json (- for stdin) is an event as the script sends
     it, a whole batch, or a stored envelope; without one, an example of each event that the pipeline names. Without an
-    option the visitor is known by the event's own traits. Exit 1 when an event would be dead.
+    option the visitor is known by the event's own traits.
+
+    With --event it is an event of the spool, its visitor is who the ledger knows by now, and without PIPELINE every
+    pipeline of the configured folder is shown. Exit 1 when an event would be dead, or there is no such event.
     """
-    named, event_file = _split(arguments)
+    named, event_file = _split(arguments, has_id=event_id is not None)
+    if only is not None and (event_id is not None or event_file is not None):
+        raise click.UsageError("--only picks among the examples; without an event there are some")
     pipelines = _pipelines(config, named)
-    events = _events(event_file)
-    given = {"email": email, "phone": phone, "customer_id": customer_id}
-    known = _known(config, given)
-    consent, now_ms = ConsentSettings(config.consent.default, config.consent.gpc_denies), surroundings().clock.now_ms()
-    rehearsals = [
-        rehearse(pipeline, event, known or _claimed(config, event), consent=consent, now_ms=now_ms)
-        for pipeline in pipelines
-        for event in (events if events is not None else _examples(pipeline))
-    ]
-    _show_all(rehearsals, is_json=is_json)
-    sys.exit(1 if any(one.word == "dead" for one in rehearsals) else 0)
+    known = _known(config, {"email": email, "phone": phone, "customer_id": customer_id})
+    consent = ConsentSettings(config.consent.default, config.consent.gpc_denies)
+    judge, now_ms = Judge(config.site.phone_region, consent, known), surroundings().clock.now_ms()
+    if event_id is not None:
+        scenes: list[Scene] = [(asyncio.run(_stored(config, judge, event_id)), pipelines)]
+    elif event_file is not None:
+        scenes = [(judge.of_new(event), pipelines) for event in _events(event_file)]
+    else:
+        scenes = _examples(judge, pipelines, only)
+    acts = [(about, [_rehearsed(about, one, now_ms) for one in audience]) for about, audience in scenes]
+    show_all(acts, now_ms, is_json=is_json)
+    sys.exit(1 if any(one.word == "dead" for _, made in acts for one in made) else 0)
 
 
-def _split(arguments: Sequence[str]) -> tuple[list[str], str | None]:
+def _rehearsed(about: Subject, pipeline: Pipeline, now_ms: int) -> Rehearsal:
+    known, granted = about.identity.identifiers, about.consent.granted
+    return rehearse(pipeline, about.event, known, granted=granted, now_ms=now_ms)
+
+
+def _split(arguments: Sequence[str], *, has_id: bool) -> tuple[list[str], str | None]:
     """Tell the event's file, which comes last, from the pipelines."""
-    last = arguments[-1]
+    if not arguments and not has_id:
+        raise click.UsageError("name a pipeline: edge preview PIPELINE [EVENT.json]")
+    last = arguments[-1] if arguments else ""
     if last == "-" or last.endswith(".json"):
+        if has_id:
+            raise click.UsageError(f"--event names an event, and so does {last}; accepted is one of the two")
         if len(arguments) == 1:
             raise click.UsageError("name a pipeline before the event: edge preview PIPELINE EVENT.json")
         return list(arguments[:-1]), last
@@ -76,7 +97,11 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], str | None]:
 
 
 def _pipelines(config: Config, named: Sequence[str]) -> list[Pipeline]:
+    """Give the named pipelines; all that can be read where none is named."""
     folder = load_leniently(files_of(config.pipelines), os.environ)
+    if not named:
+        tell_problems(folder)
+        named = list(folder.pipelines)
     found: list[Pipeline] = []
     unset: dict[str, None] = {}
     for name in named:
@@ -89,23 +114,36 @@ def _pipelines(config: Config, named: Sequence[str]) -> list[Pipeline]:
             found.append(picked)
             own = load_leniently([Path(picked.file)], os.environ)
             unset |= dict.fromkeys(own.unset)
-    for variable in unset:
-        click.echo(f"{variable} is not set; unset-{variable} stands in for it", err=True)
+    tell_unset(unset)
     return found
 
 
-def _refuse(name: str, loaded: Loaded, *, is_file: bool) -> None:
+def tell_unset(variables: Iterable[str]) -> None:
+    """Say which variables have a stand-in."""
+    for variable in variables:
+        click.echo(f"{variable} is not set; unset-{variable} stands in for it", err=True)
+
+
+def tell_problems(loaded: Loaded) -> None:
+    """Say what could not be read."""
     for problem in loaded.problems:
         click.echo(str(problem), err=True)
+
+
+def _refuse(name: str, loaded: Loaded, *, is_file: bool) -> None:
+    tell_problems(loaded)
     if not is_file:
         there = ", ".join(loaded.pipelines) or "none that can be read"
         click.echo(f"no pipeline is called {name!r}; there are: {there}; a file is named with its .yaml", err=True)
     sys.exit(WRONG_USE)
 
 
-def _events(file: str | None) -> list[Event] | None:
-    if file is None:
-        return None
+async def _stored(config: Config, judge: Judge, asked: str) -> Subject:
+    async with open_stores(config) as stores:
+        return await judge.of_stored(stores, asked.encode("utf-8", "replace").decode())
+
+
+def _events(file: str) -> list[Event]:
     try:
         with click.open_file(file, "rb") as stream:
             events, rejected = read_events(stream.read(), surroundings().clock.now_ms())
@@ -120,11 +158,21 @@ def _events(file: str | None) -> list[Event] | None:
     return events
 
 
-def _examples(pipeline: Pipeline) -> list[Event]:
-    """Give an example of each event that the file names."""
-    names = [EXAMPLE_OF_ALL if name == "*" else name for name in pipeline.events]
-    now_ms = surroundings().clock.now_ms()
-    return [read_events(orjson.dumps(example(name)), now_ms)[0][0] for name in dict.fromkeys(names)]
+def _examples(judge: Judge, pipelines: Sequence[Pipeline], only: str | None) -> list[Scene]:
+    """Give an example of each event that a file names, with the pipelines that name it; or of one event for all."""
+    audiences: dict[str, list[Pipeline]] = {}
+    for pipeline in pipelines:
+        listed = [EXAMPLE_OF_ALL if name == "*" else name for name in pipeline.events]
+        for name in dict.fromkeys(listed if only is None else [ALIASES.get(only, only)]):
+            audiences.setdefault(name, []).append(pipeline)
+    return [(judge.of_new(_example(name)), audience) for name, audience in audiences.items()]
+
+
+def _example(name: str) -> Event:
+    events, rejected = read_events(orjson.dumps(example(name)), surroundings().clock.now_ms())
+    if rejected:
+        raise click.UsageError(f"{name}: {rejected[0].message}")
+    return events[0]
 
 
 def _known(config: Config, given: dict[str, str | None]) -> Identifiers:
@@ -133,62 +181,3 @@ def _known(config: Config, given: dict[str, str | None]) -> Identifiers:
         options = ", ".join(f"--{kind.replace('_', '-')}" for kind in dropped)
         raise click.UsageError(f"{options}: not an identifier that an event could carry")
     return known
-
-
-def _claimed(config: Config, event: Event) -> Identifiers:
-    return claim_from(event.traits, config.site.phone_region)[0]
-
-
-def _show_all(rehearsals: Sequence[Rehearsal], *, is_json: bool) -> None:
-    out = console()
-    for index, one in enumerate(rehearsals):
-        if is_json:
-            click.echo(as_json(_json(one)))
-            continue
-        if index:
-            out.print()
-        _show(one, out)
-
-
-def _show(one: Rehearsal, out: Console) -> None:
-    metric = f" → {plain(one.metric)}" if one.metric else ""
-    title = Text.assemble((f"{plain(one.pipeline.name)}  {plain(one.event.name)}{metric}", "bold"))
-    title.append(f"  needs {', '.join(names_of(one.pipeline.purposes))}", "dim")
-    out.print(title.append(f"  {one.lane}" if one.lane else "", "dim"), soft_wrap=True)
-    if one.request is None:
-        out.print(Text.assemble((one.word, STYLES.get(one.word, "yellow")), f": {plain(one.reason)}"), soft_wrap=True)
-        return
-    for note in one.notes:
-        out.print(Text(note, "yellow"), soft_wrap=True)
-    out.print(Text.assemble((one.request.method, "green"), f" {plain(one.request.url)}"), soft_wrap=True)
-    for name, value in one.shown_headers().items():
-        out.print(Text.assemble((f"{plain(name)}: ", "dim"), plain(value)), soft_wrap=True)
-    out.print()
-    out.print(pretty_body(one.request.body), soft_wrap=True)
-
-
-def _json(one: Rehearsal) -> dict[str, object]:
-    request = one.request
-    shown = None
-    if request is not None:
-        body = request.body.decode("utf-8", "replace")
-        shown = {"method": request.method, "url": request.url, "headers": one.shown_headers(), "body": _tree(body)}
-    return {
-        "pipeline": one.pipeline.name,
-        "hash": one.pipeline.hash,
-        "event": one.event.name,
-        "becomes": one.word,
-        "reason": one.reason,
-        "metric": one.metric,
-        "lane": one.lane,
-        "purposes": names_of(one.pipeline.purposes),
-        "notes": one.notes,
-        "request": shown,
-    }
-
-
-def _tree(body: str) -> object:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body

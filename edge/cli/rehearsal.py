@@ -5,8 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
-from edge.consent import names_of
-from edge.consent_rules import ConsentSettings, decide
+from edge.consent import Purpose, names_of
 from edge.delivery import Request
 from edge.destinations.base import first_request
 from edge.drainer.sending import shown_request
@@ -14,9 +13,10 @@ from edge.errors import EdgeError
 from edge.event import BROWSER_SOURCE, Event, decode
 from edge.person import Identifiers
 from edge.pipeline import Dead, Pipeline, Planned, SkippedBy, Unmapped, plan
-from edge.wire import Arrival, Rejected, find_consent, parse_events, read_batch
+from edge.wire import Arrival, Rejected, parse_events, read_batch
 
 BROWSER = "0" * 32
+UNMAPPED = "the file says nothing of this event"
 Word: TypeAlias = Literal["sent", "unmapped", "withheld", "held", "skipped", "expired", "dead"]
 
 
@@ -63,15 +63,19 @@ def read_events(text: bytes, now_ms: int) -> tuple[list[Event], list[Rejected]]:
     return parse_events(read_batch(orjson.dumps(batch)), arrival)
 
 
-def rehearse(
-    pipeline: Pipeline, event: Event, identifiers: Identifiers, *, consent: ConsentSettings, now_ms: int
-) -> Rehearsal:
-    """Say what becomes of an event, in the order in which a delivery asks: mapping, consent, visitor, age, words."""
-    fresh = Rehearsal(pipeline, event, "sent")
+def rehearse(pipeline: Pipeline, event: Event, identifiers: Identifiers, *, granted: Purpose, now_ms: int) -> Rehearsal:
+    """Say what becomes of an event, in the order in which a delivery asks: mapping, consent, visitor, age, words.
+
+    Args:
+        identifiers: what the visitor is known by.
+        granted: what was decided, less what was withdrawn since.
+        now_ms: when the delivery would be; it decides about `max_age` and the backfill mark.
+    """
     if pipeline.event_plan(event.canonical_name) is None:
-        return replace(fresh, word="unmapped", reason="the file says nothing of this event")
-    if (missing := _missing_purposes(pipeline, event, consent)) is not None:
-        return replace(fresh, word="withheld", reason=missing)
+        return Rehearsal(pipeline, event, "unmapped", UNMAPPED)
+    fresh = Rehearsal(pipeline, event, "sent")
+    if missing := names_of(pipeline.purposes & ~granted):
+        return replace(fresh, word="withheld", reason=f"consent does not grant {', '.join(missing)}")
     if not pipeline.is_deliverable(identifiers) and pipeline.is_enabled:
         return _stranger(fresh)
     if now_ms - event.received_at_ms > pipeline.max_age_s * 1_000:
@@ -79,28 +83,17 @@ def rehearse(
     return _planned(fresh, identifiers, now_ms)
 
 
-def _missing_purposes(pipeline: Pipeline, event: Event, settings: ConsentSettings) -> str | None:
-    """Say which purpose the event's own words deny; where it says nothing, a preview takes consent as given."""
-    answer = find_consent(event.context)
-    if answer is None:
-        return None
-    has_gpc = event.context.get("gpc") is True
-    decision = decide(answer=answer, remembered=None, has_gpc=has_gpc, settings=settings)
-    missing = names_of(pipeline.purposes & ~decision.granted)
-    return f"the event's own consent does not grant {', '.join(missing)}" if missing else None
-
-
 def _stranger(fresh: Rehearsal) -> Rehearsal:
     if fresh.pipeline.anonymous == "drop":
         return replace(fresh, word="skipped", reason="nobody knows the visitor, and the file says anonymous: drop")
-    return replace(fresh, word="held", reason="nobody knows the visitor; try --email, --phone or --customer-id")
+    return replace(fresh, word="held", reason="nobody knows the visitor")
 
 
 def _planned(fresh: Rehearsal, identifiers: Identifiers, now_ms: int) -> Rehearsal:
     pipeline, event = fresh.pipeline, fresh.event
     match plan(pipeline, event, identifiers):
         case Unmapped():
-            return replace(fresh, word="unmapped", reason="the file says nothing of this event")
+            return replace(fresh, word="unmapped", reason=UNMAPPED)
         case SkippedBy(reason=reason):
             return replace(fresh, word="skipped", reason=reason)
         case Dead(reason=reason):

@@ -1,6 +1,6 @@
-"""Looking from outside: what `queue`, `tail`, `why` and `dead` show. Read-only, while the service runs."""
+"""Looking from outside: what the verbs that show something read. Read-only, while the service runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -9,6 +9,7 @@ import aiosqlite
 
 from edge.delivery import Fate
 from edge.ledger.database import fetch, fetch_in, open_read_only
+from edge.ledger.decisions import DecisionView, find_first_since, find_open_from, read_decisions
 from edge.ledger.fates import fate_at
 from edge.ledger.records import JournalFate
 from edge.ledger.resolving import identifiers_of
@@ -164,6 +165,22 @@ class LedgerView:
     async def by_seqs(self, seqs: Sequence[int]) -> list[JournalEntry]:
         """Give journal entries by sequence number."""
         return [_entry(row) for row in await fetch_in(self._db, JOURNAL_BY_SEQ, seqs)]
+
+    async def decisions(self, seqs: Iterable[int]) -> list[DecisionView]:
+        """Give what holds for events now; those that are not in the journal are missing."""
+        return await read_decisions(self._db, seqs)
+
+    async def people(self, persons: Iterable[int]) -> dict[int, Identifiers]:
+        """Give what persons are known by."""
+        return await identifiers_of(self._db, persons)
+
+    async def first_since(self, at_ms: int) -> int:
+        """Give the sequence number from which on events were accepted at a moment or later, give or take seconds."""
+        return await find_first_since(self._db, at_ms)
+
+    async def open_from(self, seqs: Iterable[int], last: int) -> list[int]:
+        """Give, for each number, the first event at or behind it, up to `last`, that goes on to the pipelines."""
+        return await find_open_from(self._db, seqs, last)
 
     async def visitor(self, visitor: int) -> VisitorView | None:
         """Give a visitor with its person's identifiers."""

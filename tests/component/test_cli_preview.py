@@ -1,6 +1,7 @@
 """`edge preview`: exactly what would be sent, or why nothing would."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from edge.event import Event, encode
 from edge.shipped import shipped
-from tests.component.world import USER, World, write_files
+from tests.component.world import CONFIG, USER, World, write_files
 
 SHIPPED = str(shipped("pipelines/klaviyo-events.yaml"))
 EVENT = {
@@ -18,6 +19,8 @@ EVENT = {
     "properties": {"item_name": "Moon teapot"},
     "traits": {"email": USER},
 }
+
+STORED = Event("e-9", "view_item", 1_795_000_000_000, 1_795_000_000_000, "browser", "0" * 32, {}, {"email": USER}, {})
 
 
 @pytest.fixture
@@ -35,7 +38,12 @@ def previewed(world: World, event: Any, *arguments: str) -> Any:
 def test_the_exact_request_is_shown_with_its_key_masked(world: World) -> None:
     (world.folder / "event.json").write_text(json.dumps(EVENT))
     lines = world.lines("preview", "klaviyo", str(world.folder / "event.json"))
-    assert lines[:8] == [
+    assert lines[:13] == [
+        "view_item  e-1",
+        f"identity  email {USER}; from the event's traits",
+        "consent   granted: functional, analytics, marketing, advertising",
+        "          taken as granted: the event says nothing; the site's default would deny everything",
+        "",
         "klaviyo  view_item → Viewed Product  needs marketing  live",
         "POST http://klaviyo.test/api/events",
         "Authorization: ****",
@@ -45,7 +53,7 @@ def test_the_exact_request_is_shown_with_its_key_masked(world: World) -> None:
         "X-Klaviyo-User-Agent: datafly-edge/0.1.0",
         "",
     ]
-    assert json.loads("\n".join(lines[8:]))["data"]["attributes"] == {
+    assert json.loads("\n".join(lines[13:]))["data"]["attributes"] == {
         "unique_id": "e-1",
         "time": "2026-11-18T11:06:40Z",
         "metric": {"data": {"type": "metric", "attributes": {"name": "Viewed Product"}}},
@@ -58,12 +66,8 @@ def test_the_exact_request_is_shown_with_its_key_masked(world: World) -> None:
     ("changes", "becomes", "reason"),
     [
         ({"name": "share"}, "unmapped", "the file says nothing of this event"),
-        ({"traits": {}}, "held", "nobody knows the visitor; try --email, --phone or --customer-id"),
-        (
-            {"context": {"consent": {"marketing": "denied"}}},
-            "withheld",
-            "the event's own consent does not grant marketing",
-        ),
+        ({"traits": {}}, "held", "nobody knows the visitor"),
+        ({"context": {"consent": {"marketing": "denied"}}}, "withheld", "consent does not grant marketing"),
     ],
 )
 def test_what_is_not_sent_is_said_with_its_reason(
@@ -73,10 +77,86 @@ def test_what_is_not_sent_is_said_with_its_reason(
     assert (told["becomes"], told["reason"], told["request"]) == (becomes, reason, None)
 
 
+def test_a_stranger_is_said_to_be_one_with_what_would_make_him_known(world: World) -> None:
+    result = world.edge("preview", "klaviyo", "-", input=json.dumps(EVENT | {"traits": {}}))
+    assert [line.rstrip() for line in result.stdout.splitlines()] == [
+        "view_item  e-1",
+        "identity  nobody knows who this is",
+        "consent   granted: functional, analytics, marketing, advertising",
+        "          taken as granted: the event says nothing; the site's default would deny everything",
+        "",
+        "klaviyo  view_item  needs marketing",
+        "held: nobody knows the visitor; try --email, --phone or --customer-id",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("context", "site", "lines"),
+    [
+        (
+            {"consent": {"marketing": "denied", "source": "explicit"}},
+            "",
+            [
+                "granted: nothing",
+                "denied: functional, analytics, marketing, advertising",
+                "ground: the event's own answer (explicit)",
+                "not answered: functional, analytics, advertising; there the site's default holds",
+            ],
+        ),
+        (
+            {"consent": dict.fromkeys(["functional", "analytics", "marketing", "advertising"], "granted"), "gpc": True},
+            "",
+            [
+                "granted: functional, analytics, marketing",
+                "denied: advertising",
+                "ground: the event's own answer (page); the privacy signal (GPC) denies advertising",
+            ],
+        ),
+        (
+            {"gpc": True},
+            "{functional: granted, analytics: granted}",
+            [
+                "granted: functional, analytics, marketing",
+                "denied: advertising",
+                "taken as granted: the event says nothing; the site's default would deny marketing; the",
+                "privacy signal (GPC) denies advertising",
+            ],
+        ),
+        (
+            {},
+            "{functional: granted, analytics: granted, marketing: granted, advertising: granted}",
+            [
+                "granted: functional, analytics, marketing, advertising",
+                "taken as granted: the event says nothing; so says the site's default",
+            ],
+        ),
+    ],
+)
+def test_consent_is_decided_as_the_resolver_would_and_its_ground_is_said(
+    world: World, context: dict[str, Any], site: str, lines: list[str]
+) -> None:
+    if site:
+        (world.folder / "edge.yaml").write_text(f"{CONFIG}consent: {{default: {site}}}\n")
+    event = {**orjson.loads(encode(STORED)), "context": context}
+    result = world.edge("preview", "klaviyo", "-", input=json.dumps(event))
+    shown = [line[10:].rstrip() for line in result.stdout.splitlines()]
+    assert shown[2 : 2 + len(lines)] == lines
+
+
+def test_only_one_of_the_examples_is_shown_for_every_pipeline(world: World) -> None:
+    told = world.json("preview", "klaviyo", "archive", "--only", "purchase")
+    assert [(one["pipeline"], one["event"], one["becomes"]) for one in told] == [
+        ("klaviyo", "purchase", "sent"),
+        ("archive", "purchase", "sent"),
+    ]
+
+
 def test_options_say_who_the_visitor_is(world: World) -> None:
     told = previewed(world, EVENT, "--email", " Abc@Shop.example", "--customer-id", "19")
     profile = told["request"]["body"]["data"]["attributes"]["profile"]["data"]["attributes"]
     assert profile == {"email": "abc@shop.example", "external_id": "19"}
+    identifiers = {"customer_id": "19", "email": "abc@shop.example"}
+    assert told["identity"] == {"identifiers": identifiers, "origin": "options", "visitor": None, "person": None}
     assert world.edge("preview", "klaviyo", "--email", "no").exit_code == 2
 
 
@@ -89,7 +169,7 @@ def test_a_batch_gives_each_of_its_events_and_names_the_refused(world: World) ->
 
 def test_a_stored_envelope_is_taken_as_it_is_and_an_old_one_is_marked_as_backfill(world: World) -> None:
     now_ms = world.clock.now_ms()
-    event = Event("e-9", "view_item", now_ms - 5 * 3_600_000, now_ms, "browser", "0" * 32, {}, {"email": USER}, {})
+    event = replace(STORED, time_ms=now_ms - 5 * 3_600_000)
     told = previewed(world, orjson.loads(encode(event)))
     assert told["request"]["body"]["data"]["attributes"]["backfill"] is True
     assert told["notes"] == ["older than fresh_for, so it is marked as backfill"]
@@ -101,7 +181,7 @@ def test_an_event_that_would_be_dead_is_exit_1(world: World) -> None:
     (world.folder / "pipelines/klaviyo.yaml").write_text(text)
     result = world.edge("preview", "klaviyo", "-", input=json.dumps(EVENT | {"properties": {}}))
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[1].startswith("dead: events.view_item.properties.ProductName")
+    assert result.stdout.splitlines()[6].startswith("dead: events.view_item.properties.ProductName")
 
 
 def test_without_an_event_every_mapped_event_has_an_example(world: World) -> None:
@@ -139,6 +219,9 @@ def test_several_pipelines_are_shown_for_one_event(world: World) -> None:
         (["missing.yaml"], "missing.yaml: cannot be read"),
         (["klaviyo", "missing.json"], "missing.json: cannot be read (No such file or directory)"),
         (["event.json"], "name a pipeline before the event"),
+        ([], "name a pipeline: edge preview PIPELINE [EVENT.json]"),
+        (["klaviyo", "-", "--event", "e-1"], "--event names an event, and so does -; accepted is one of the two"),
+        (["klaviyo", "-", "--only", "search"], "--only picks among the examples"),
         (["klaviyo", "-"], "-: it is not JSON"),
     ],
 )

@@ -1,0 +1,82 @@
+"""What holds for stored events now: the decision as it was made, and what has changed since."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import aiosqlite
+
+from edge.consent import ALL_PURPOSES, Purpose
+from edge.ledger.database import checksum, fetch, fetch_in
+from edge.ledger.records import JournalFate
+
+# With who it is, and what the visitor, or the browser's newest epoch, has denied by now.
+DECISIONS = """
+SELECT j.seq, j.key, j.visitor, j.granted, j.basis, j.fate, j.received_at_ms, j.checksum, v.person,
+       coalesce(v.denied, 0) | coalesce(
+           (SELECT n.denied FROM visitor n WHERE n.browser = v.browser ORDER BY n.epoch DESC LIMIT 1), 0)
+FROM journal j LEFT JOIN visitor v ON v.id = j.visitor WHERE j.seq IN ({}) ORDER BY j.seq
+"""
+JOURNAL_ENDS = "SELECT (SELECT min(seq) FROM journal), (SELECT max(seq) FROM journal)"
+RECEIVED_FROM = "SELECT seq, received_at_ms FROM journal WHERE seq >= ? ORDER BY seq LIMIT 1"
+OPEN_FROM = "SELECT seq FROM journal WHERE seq >= ? AND seq <= ? AND fate = 0 ORDER BY seq LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """One event's decision; of what was `granted` then, `withdrawn` is denied by now.
+
+    A row whose checksum does not match is DAMAGED, whatever else it says.
+    """
+
+    seq: int
+    visitor: int | None
+    person: int | None
+    granted: Purpose
+    withdrawn: Purpose
+    basis: str
+    fate: JournalFate
+    received_at_ms: int
+
+
+async def read_decisions(db: aiosqlite.Connection, seqs: Iterable[int]) -> list[DecisionView]:
+    """Give what holds for events now; those that are not in the journal are missing."""
+    return [_decision(row) for row in await fetch_in(db, DECISIONS, seqs)]
+
+
+async def find_first_since(db: aiosqlite.Connection, at_ms: int) -> int:
+    """Give the sequence number from which on events were accepted at a moment or later, by halving the journal.
+
+    Moments rise with sequence numbers but for a few seconds, so ask for a little more than is wanted.
+    """
+    low, high = (await fetch(db, JOURNAL_ENDS))[0]
+    if low is None:
+        return 1
+    while low <= high:
+        middle = (low + high) // 2
+        seq, received_at_ms = (await fetch(db, RECEIVED_FROM, (middle,)))[0]
+        low, high = (low, middle - 1) if received_at_ms >= at_ms else (seq + 1, high)
+    return int(low)
+
+
+async def find_open_from(db: aiosqlite.Connection, seqs: Iterable[int], last: int) -> list[int]:
+    """Give, for each number, the first event at or behind it, up to `last`, that goes on to the pipelines."""
+    found: dict[int, None] = {}
+    for seq in seqs:
+        found |= {row[0]: None for row in await fetch(db, OPEN_FROM, (seq, last))}
+    return list(found)
+
+
+def _decision(row: tuple[Any, ...]) -> DecisionView:
+    seq, _, visitor, granted, basis, fate, received_at_ms, check, person, denied = row
+    is_sound = check == checksum(*row[:7])
+    return DecisionView(
+        seq=seq,
+        visitor=visitor,
+        person=person,
+        granted=Purpose(granted) & ALL_PURPOSES,
+        withdrawn=Purpose(granted) & Purpose(denied) & ALL_PURPOSES,
+        basis=basis,
+        fate=JournalFate(fate) if is_sound else JournalFate.DAMAGED,
+        received_at_ms=received_at_ms,
+    )
