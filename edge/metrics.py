@@ -41,7 +41,7 @@ class CollectorMetrics:
 
 
 class DrainerMetrics:
-    """What resolver and drainer count. `pipeline` is a configured name, `fate` and `outcome` are closed sets."""
+    """What resolver and drainer count. `pipeline` and `file` are configured names, the rest closed sets."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -58,5 +58,7 @@ class DrainerMetrics:
         self.answers = counter("edge_delivery_answers", "Answers of destinations.", "pipeline", "outcome")
         self.restarts = counter("edge_task_restarts", "Tasks that ended unasked and were started again.", "task")
         self.paused = gauge("edge_pipeline_paused", "1 while a pipeline's credentials are refused.", "pipeline")
+        self.reloads = counter("edge_pipeline_reloads", "Changes of the pipelines folder, by what they did.", "result")
+        self.file_problems = gauge("edge_pipeline_file_problems", "Problems of a pipeline's file.", "file")
         self.cursor = gauge("edge_pipeline_cursor", "The last sequence number that a pipeline has passed.", "pipeline")
         self.resolver_cursor = gauge("edge_resolver_cursor", "The last resolved sequence number.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from edge.app.lanes import revision_of
 from edge.budget import Budget
 from edge.consent import Purpose
 from edge.consent_rules import ConsentSettings
@@ -36,6 +37,7 @@ events:
   add_to_cart: {metric: Added to Cart}
   purchase: {metric: Placed Order, properties: {"$event_id": {source: properties.transaction_id}}}
 """
+ENVIRON = {"KEY": "a-key", "OTHER_KEY": "another-key"}
 GRANTED = {"functional": "granted", "analytics": "granted", "marketing": "granted", "advertising": "granted"}
 DENIED = dict.fromkeys(GRANTED, "denied")
 TAKEN = Response(202, {}, b"")
@@ -79,7 +81,7 @@ class Backroom:
 
     def __init__(self, folder: Path, clock: FakeClock, pipeline: str, consent: Purpose) -> None:
         self.folder, self.clock, self.transport = folder, clock, ScriptedTransport()
-        self.pipeline: Pipeline = compile_pipeline(pipeline, "klaviyo.yaml", {"KEY": "a-key"})
+        self.pipeline: Pipeline = compile_pipeline(pipeline, "klaviyo.yaml", ENVIRON)
         self.metrics = DrainerMetrics(CollectorRegistry())
         self._consent = consent
         self._names = 0
@@ -87,18 +89,24 @@ class Backroom:
 
     @classmethod
     async def open(
-        cls, folder: Path, clock: FakeClock | None = None, *, pipeline: str = PIPELINE, consent: Purpose = Purpose.NONE
+        cls,
+        folder: Path,
+        clock: FakeClock | None = None,
+        *,
+        pipeline: str = PIPELINE,
+        consent: Purpose = Purpose.NONE,
+        starts_lane: bool = True,
     ) -> "Backroom":
         room = cls(folder, clock or FakeClock(), pipeline, consent)
         room.writer = SpoolWriter(SpoolSettings(folder / "spool", free_bytes=0), room.clock)
         await room.writer.open()
         room.database = Database(LedgerSettings(folder / "ledger.db"))
         await room.database.open()
-        await room.restart()
+        await room.restart(starts_lane=starts_lane)
         return room
 
-    async def restart(self) -> None:
-        """Make resolver and drainer anew over the same files."""
+    async def restart(self, *, starts_lane: bool = True) -> None:
+        """Make resolver and, where nobody else does it, drainer anew over the same files."""
         if self.reader is not None:
             await self.reader.close()
         self.reader = SpoolReader(self.folder / "spool")
@@ -111,6 +119,10 @@ class Backroom:
             metrics=self.metrics,
         )
         await self.resolver.open()
+        if starts_lane:
+            await self._start_lane()
+
+    async def _start_lane(self) -> None:
         self.health = Health(lambda low, high: high)
         self.budget = Budget(self.pipeline.destination.rate)
         self.sender = Sender(
@@ -125,9 +137,7 @@ class Backroom:
             metrics=self.metrics,
             concurrency=8,
         )
-        ledger = await DeliveryLedger.register(
-            self.database, self.pipeline.name, self.pipeline.hash, self.clock.now_ms()
-        )
+        ledger = await DeliveryLedger.register(self.database, revision_of(self.pipeline), self.clock.now_ms())
         self.lane = PipelineDrainer(
             self.pipeline,
             ledger=ledger,
@@ -138,6 +148,7 @@ class Backroom:
             clock=self.clock,
             metrics=self.metrics,
             pause=self.pause,
+            recall=lambda revision: compile_pipeline(revision.text, revision.file, ENVIRON),
         )
         await self.lane.open()
 

@@ -2,25 +2,25 @@
 
 import asyncio
 import os
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from edge.app.collecting import ledger_path, spool_settings
+from edge.app.lanes import LaneParts, Lanes
 from edge.app.pulse import Pulse
+from edge.app.reloading import Reloader, recall
 from edge.app.report import Report, exposition
-from edge.budget import Budget
+from edge.app.watching import changes_of
 from edge.clock import Clock
 from edge.config import Config
 from edge.consent_rules import ConsentSettings
-from edge.drainer import Housekeeping, PipelineDrainer, Sender
-from edge.drainer.health import Health
+from edge.drainer import Housekeeping
 from edge.errors import StorageFailed
-from edge.ledger import Database, DeliveryLedger, LedgerSettings, ResolverLedger, TrimLedger
+from edge.ledger import Database, LedgerSettings, ResolverLedger, TrimLedger
 from edge.metrics import DrainerMetrics
-from edge.pipeline import Pipeline
 from edge.resolver import Resolver, ResolverSettings
 from edge.spool import SpoolReader
 from edge.transport import HttpTransport
@@ -36,12 +36,15 @@ STOP_LIMIT_S = 10.0
 
 
 class DrainingProcess:
-    """Owns one task for the resolver, one a pipeline, and one for housekeeping."""
+    """Owns one task for the resolver, one a pipeline, one that follows the pipelines folder, and one for housekeeping.
+
+    A pipeline file with an error stops nobody: it runs as it was before, and the report says what is wrong.
+    """
 
     role = "drainer"
 
-    def __init__(self, config: Config, pipelines: list[Pipeline], clock: Clock, stop: asyncio.Event) -> None:
-        self._config, self._pipelines, self._clock, self._stop = config, pipelines, clock, stop
+    def __init__(self, config: Config, environ: Mapping[str, str], clock: Clock, stop: asyncio.Event) -> None:
+        self._config, self._environ, self._clock, self._stop = config, environ, clock, stop
         self._registry = CollectorRegistry()
         self._metrics = DrainerMetrics(self._registry)
         self._pulse = Pulse(stop)
@@ -50,11 +53,12 @@ class DrainingProcess:
         self._arrivals = SpoolReader(spool_settings(config).directory)
         self._spool = SpoolReader(spool_settings(config).directory)
         self._transport = HttpTransport(timeout_s=config.drainer.timeout_s)
-        self._budgets: dict[str, Budget] = {}
-        self._healths: dict[str, Health] = {}
-        self._senders: list[Sender] = []
-        self._lanes: list[PipelineDrainer] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._draining: dict[str, asyncio.Task[None]] = {}
         self._resolver: Resolver
+        self._lanes: Lanes
+        self._reloader: Reloader
+        self._is_open = False
         self._failure: StorageFailed | None = None
 
     async def run(self) -> int:
@@ -63,26 +67,30 @@ class DrainingProcess:
         await self._transport.open()
         self._resolver = self._make_resolver()
         await self._resolver.open()
-        self._lanes = [await self._make_lane(pipeline) for pipeline in self._pipelines]
-        jobs = [self._keep("resolver", self._resolve)]
-        jobs += [self._keep(lane.pipeline.name, lambda lane=lane: self._drain(lane)) for lane in self._lanes]  # type: ignore[misc]
-        jobs.append(self._keep("housekeeping", self._housekeep))
-        log.info("drainer works", pipelines=[pipeline.name for pipeline in self._pipelines])
-        tasks = [asyncio.create_task(job) for job in jobs]
+        self._lanes = self._make_lanes()
+        self._reloader = self._make_reloader()
+        await self._reloader.open()
+        self._is_open = True
+        jobs = {"resolver": self._resolve, "reloading": self._reload, "housekeeping": self._housekeep}
+        self._tasks = {name: asyncio.create_task(self._keep(name, work)) for name, work in jobs.items()}
+        log.info("drainer works", pipelines=self._lanes.names)
         await self._stop.wait()
-        for sender in self._senders:
-            sender.is_stopping = True
-        await asyncio.wait(tasks, timeout=STOP_LIMIT_S)
-        await self._close(tasks)
+        self._lanes.stop()
+        await asyncio.wait([*self._tasks.values(), *self._draining.values()], timeout=STOP_LIMIT_S)
+        await self._close()
         return 1 if self._failure is not None else 0
 
     def report(self) -> Report:
-        """Say how far it is and which pipelines are paused."""
-        is_open = hasattr(self, "_resolver")
-        paused = {name: health.paused_reason for name, health in self._healths.items() if health.paused_reason}
-        detail = {"resolved_to": self._resolver.cursor if is_open else None, "paused": paused}
-        is_ready = is_open and self._failure is None
-        return Report(self.role, os.getpid(), is_ready, detail, exposition(self._registry))
+        """Say how far it is, what runs, which pipelines are paused and which files have problems."""
+        if not self._is_open:
+            return Report(self.role, os.getpid(), False, {"resolved_to": None}, exposition(self._registry))
+        detail = {
+            "resolved_to": self._resolver.cursor,
+            "pipelines": {pipeline.name: pipeline.hash for pipeline in self._lanes.pipelines},
+            "pipeline_problems": self._reloader.problems,
+            "paused": self._lanes.paused,
+        }
+        return Report(self.role, os.getpid(), self._failure is None, detail, exposition(self._registry))
 
     def _make_resolver(self) -> Resolver:
         consent = ConsentSettings(self._config.consent.default, self._config.consent.gpc_denies)
@@ -94,41 +102,49 @@ class DrainingProcess:
             metrics=self._metrics,
         )
 
-    async def _make_lane(self, pipeline: Pipeline) -> PipelineDrainer:
-        destination = pipeline.destination
-        budget = self._budgets.setdefault(destination.account, Budget(destination.rate))
-        health = self._healths[pipeline.name] = Health(random.uniform)
-        sender = Sender(
-            pipeline,
-            transport=self._transport,
-            budget=budget,
-            health=health,
-            clock=self._clock,
-            uniform=random.uniform,
-            pause=self._pulse.rest,
-            denied=self._resolver.denied,
-            metrics=self._metrics,
-            concurrency=self._config.drainer.concurrency,
+    def _make_lanes(self) -> Lanes:
+        return Lanes(
+            LaneParts(
+                database=self._database,
+                spool=self._spool,
+                transport=self._transport,
+                clock=self._clock,
+                metrics=self._metrics,
+                pause=self._pulse.rest,
+                denied=self._resolver.denied,
+                recall=partial(recall, directory=self._config.pipelines, environ=self._environ),
+                concurrency=self._config.drainer.concurrency,
+                page_events=self._config.drainer.page,
+            )
         )
-        self._senders.append(sender)
-        lane = PipelineDrainer(
-            pipeline,
-            ledger=await DeliveryLedger.register(self._database, pipeline.name, pipeline.hash, self._clock.now_ms()),
-            spool=self._spool,
-            sender=sender,
-            health=health,
-            budget=budget,
-            clock=self._clock,
-            metrics=self._metrics,
-            pause=self._pulse.rest,
-            page_events=self._config.drainer.page,
-        )
-        await lane.open()
-        return lane
 
-    async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a task for as long as the process lives; one that ends unasked starts again and stops nobody else."""
-        while not self._stop.is_set():
+    def _make_reloader(self) -> Reloader:
+        return Reloader(
+            self._config.pipelines,
+            self._environ,
+            lanes=self._lanes,
+            database=self._database,
+            metrics=self._metrics,
+            pause=self._pulse.rest,
+            changed=self._changed,
+        )
+
+    def _changed(self) -> None:
+        """Give every pipeline that runs a task, and wake those that have one."""
+        for name in self._lanes.names:
+            if name not in self._draining:
+                self._draining[name] = asyncio.create_task(self._keep_draining(name))
+        self._pulse.notify()
+
+    async def _keep_draining(self, name: str) -> None:
+        await self._keep(name, partial(self._drain, name), is_wanted=lambda: name in self._lanes)
+        del self._draining[name]
+
+    async def _keep(
+        self, name: str, work: Callable[[], Awaitable[None]], *, is_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Run a task for as long as it is wanted; one that ends unasked starts again and stops nobody else."""
+        while not self._stop.is_set() and is_wanted():
             try:
                 await work()
             except StorageFailed as error:
@@ -148,32 +164,35 @@ class DrainingProcess:
             else:
                 await self._pulse.rest(SPOOL_POLL_S)
 
-    async def _drain(self, lane: PipelineDrainer) -> None:
-        while not self._stop.is_set():
+    async def _drain(self, name: str) -> None:
+        while not self._stop.is_set() and name in self._lanes:
             is_late = (
                 self._resolver.lag_ms > MAX_LAG_MS and not self._resolver.is_waiting_for_room
             )  # a withdrawal may be among what is not resolved yet
-            if not is_late and await lane.step():
+            if not is_late and await self._lanes.step(name):
                 continue
-            if lane.is_blocked:
+            if self._lanes.is_blocked(name):
                 await self._pulse.rest(IDLE_S)
             else:
                 await self._pulse.wait(IDLE_S)
 
+    async def _reload(self) -> None:
+        directory = self._config.pipelines
+        await self._reloader.run(changes_of(directory, stop=self._stop, pause=self._pulse.rest))
+
     async def _housekeep(self) -> None:
-        settings = spool_settings(self._config)
-        ledger = TrimLedger(self._database, [pipeline.name for pipeline in self._pipelines])
-        house = Housekeeping(
-            settings, reader=self._spool, ledger=ledger, clock=self._clock, keep_for_s=self._config.spool.keep_for_s
-        )
+        settings, keep_for_s = spool_settings(self._config), self._config.spool.keep_for_s
         while not self._stop.is_set():
-            for lane in self._lanes:
+            ledger = TrimLedger(self._database, self._lanes.names)
+            house = Housekeeping(settings, reader=self._spool, ledger=ledger, clock=self._clock, keep_for_s=keep_for_s)
+            for lane in self._lanes.drainers:
                 await house.expire_held(lane.pipeline, lane.ledger)
             await house.expire_orphans()
             await house.unlink_passed()
             await self._pulse.rest(HOUSEKEEPING_S)
 
-    async def _close(self, tasks: list[asyncio.Task[None]]) -> None:
+    async def _close(self) -> None:
+        tasks = [*self._tasks.values(), *self._draining.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,6 +1,7 @@
 """What `edge serve` runs: everything under a supervisor, or one part by itself."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -18,7 +19,6 @@ from edge.clock import SystemClock
 from edge.config import Config
 from edge.errors import StorageError, StorageTaken
 from edge.log import configure_logs
-from edge.pipeline import Pipeline
 
 log = structlog.get_logger(__name__)
 
@@ -42,10 +42,10 @@ def serve_all(config: Config, arguments: Sequence[str]) -> int:
     return _run(_supervise(config, arguments))
 
 
-def serve_one(role: str, config: Config, pipelines: list[Pipeline], report_fd: int | None) -> int:
+def serve_one(role: str, config: Config, report_fd: int | None) -> int:
     """Run one part; without a supervisor's pipe it has the ops listener itself."""
     configure_logs(role)
-    return _run(_serve_part(role, config, pipelines, report_fd))
+    return _run(_serve_part(role, config, report_fd))
 
 
 def _run(main: "asyncio.Future[int] | object") -> int:
@@ -74,12 +74,12 @@ async def _supervise(config: Config, arguments: Sequence[str]) -> int:
         del lock
 
 
-async def _serve_part(role: str, config: Config, pipelines: list[Pipeline], report_fd: int | None) -> int:
+async def _serve_part(role: str, config: Config, report_fd: int | None) -> int:
     stop = _stop_on_signals()
     reporter = Reporter(report_fd, lambda: Report(role, 0, False), stop)
     try:
         await _take_role(role, config, stop, patience_s=0.0 if report_fd is None else ORPHANS_END_S)
-        part = _part(role, config, pipelines, stop)
+        part = _part(role, config, stop)
     except StorageTaken as error:
         log.error("cannot start", reason=str(error))
         reporter.send(Report(role, 0, False, fatal=str(error)))
@@ -129,10 +129,10 @@ async def _with_reports(part: _Part, config: Config, report_fd: int | None, stop
             await ops.stop()
 
 
-def _part(role: str, config: Config, pipelines: list[Pipeline], stop: asyncio.Event) -> _Part:
+def _part(role: str, config: Config, stop: asyncio.Event) -> _Part:
     if role == "collector":
         return CollectingProcess(config, SystemClock(), stop)
-    return DrainingProcess(config, pipelines, SystemClock(), stop)
+    return DrainingProcess(config, os.environ, SystemClock(), stop)
 
 
 def _only(part: _Part) -> Mapping[str, Report | None]:

@@ -23,8 +23,12 @@ def end(code: int) -> NoReturn:
 @click.option("--report-fd", type=int, hidden=True)
 @with_config
 def serve(config: Config, only: str | None, report_fd: int | None) -> None:
-    """Collect and deliver until told to stop (SIGTERM or SIGINT)."""
-    pipelines = [] if only == "collector" else pipelines_of(config)
+    """Collect and deliver until told to stop (SIGTERM or SIGINT).
+
+    Started by hand it refuses pipelines with errors; a drainer that the supervisor starts again delivers all the same.
+    """
+    if report_fd is None and only != "collector":
+        pipelines_of(config)
     if only is not None:
-        end(serve_one(only, config, pipelines, report_fd))
+        end(serve_one(only, config, report_fd))
     end(serve_all(config, ["--config", str(config.file), "--data-dir", str(config.data_dir)]))

@@ -45,8 +45,8 @@ class Health:
             self._probe_at_s = now_s + self._uniform(wait_s / 2, wait_s)
 
     def stay_paused(self, reason: str) -> None:
-        """The credentials were refused before this process began: probe at once, they may have been mended."""
-        self.paused_reason = reason
+        """The credentials were refused before this process, or this file, began: probe at once, they may be mended."""
+        self.paused_reason, self._probe_at_s = reason, float("-inf")
 
     def refused(self, now_s: float, reason: str) -> None:
         """The credentials were refused."""

@@ -14,7 +14,7 @@ from edge.drainer.sending import UNCLEAR, Job, Sender, waiting
 from edge.errors import StorageFull
 from edge.event import Event, decode
 from edge.ledger import DeliveryLedger
-from edge.ledger.records import Entry, JournalFate, Page, Pause, Settlement, WaitingRow
+from edge.ledger.records import Entry, JournalFate, Page, Pause, Revision, Settlement, WaitingRow
 from edge.metrics import DrainerMetrics
 from edge.person import Identifiers
 from edge.pipeline import Dead, Pipeline, Planned, SkippedBy, Unmapped, plan
@@ -30,7 +30,10 @@ KILLER = "delivering it ended the process three times in a row"
 
 
 class PipelineDrainer:
-    """Steps through one pipeline. A step takes, sends and settles; a death anywhere repeats it with the same ids."""
+    """Steps through one pipeline. A step takes, sends and settles; a death anywhere repeats it with the same ids.
+
+    `recall` compiles what a file said before, None where it cannot: what was rendered once is rendered alike again.
+    """
 
     def __init__(
         self,
@@ -44,20 +47,23 @@ class PipelineDrainer:
         clock: Clock,
         metrics: DrainerMetrics,
         pause: Callable[[float], Awaitable[None]],
+        recall: Callable[[Revision], Pipeline | None],
         page_events: int = 100,
     ) -> None:
         self.pipeline, self.ledger = pipeline, ledger
-        self._spool, self._sender, self._pause = spool, sender, pause
+        self._spool, self._sender, self._pause, self._recall = spool, sender, pause, recall
         self._health, self._budget, self._clock, self._metrics = health, budget, clock, metrics
         self._page_events = page_events
         self._paused = Pause()
         self._is_page_first = False
 
     async def open(self) -> None:
-        """Remember a pause from before this process began."""
+        """Remember a pause from before this process, or this content of the file, began."""
         self._paused = await self.ledger.pause()
-        if self._paused.reason is not None:
-            self._health.stay_paused(self._paused.reason)
+        reason = self._paused.reason or self._health.paused_reason
+        self._metrics.paused.labels(self.pipeline.name).set(1 if reason else 0)
+        if reason:
+            self._health.stay_paused(reason)
 
     @property
     def is_blocked(self) -> bool:
@@ -132,7 +138,7 @@ class PipelineDrainer:
             return Job(row.seq, row.visitor, payload, row.since_ms, row.attempts, event_id, name, was_unclear)
         if event is None:
             return replace(end, fate=Fate.DAMAGED)
-        planned = self._plan(end, event, row.identifiers, since_ms=row.since_ms)
+        planned = self._plan(self.pipeline, end, event, row.identifiers, since_ms=row.since_ms)
         if isinstance(planned, Job) and _is_overtaken(row, event):
             return replace(planned, payload=replace(planned.payload, is_backfill=True))
         return planned
@@ -145,15 +151,16 @@ class PipelineDrainer:
         if page.deaths >= DEATHS_BEFORE_ALONE and len(page.entries) > 1:
             await self.ledger.take_alone()
             return True
-        sorted_as = await self._sort_page(page)
+        page, author = await self._authored(page)
+        sorted_as = await self._sort_page(page, author)
         entries, settled, jobs = _up_to(allowance, page.entries, sorted_as)
         if not entries:
             return False
         last = entries[-1].seq
         if jobs:
-            await self.ledger.take(last, page.head, self._clock.now_ms())
+            await self.ledger.take(page, last, self._clock.now_ms())
             settled += await self._send(jobs, self.ledger.untake)
-        await self._store(lambda: self.ledger.settle(page.cursor, last, settled, self._clock.now_ms()))
+        await self._store(lambda: self.ledger.settle(page, last, settled, self._clock.now_ms()))
         self._metrics.cursor.labels(self.pipeline.name).set(last)
         self._count(settled)
         return True
@@ -166,25 +173,41 @@ class PipelineDrainer:
             await untake()
             raise
 
-    async def _sort_page(self, page: Page) -> list[Settlement | Job | None]:
+    async def _sort_page(self, page: Page, author: Pipeline) -> list[Settlement | Job | None]:
         envelopes = await self._spool.read_at(e.seq for e in page.entries if e.fate is JournalFate.OPEN)
         if page.deaths >= DEATHS_BEFORE_DEAD and len(page.entries) == 1:
             return [self._killer(page.entries[0], envelopes)]
-        return [self._sort_entry(entry, envelopes.get(entry.seq)) for entry in page.entries]
+        return [self._sort_entry(entry, envelopes.get(entry.seq), author) for entry in page.entries]
+
+    async def _authored(self, page: Page) -> tuple[Page, Pipeline]:
+        """Find what rendered a page before: a repeat has the same content, whatever the file says by now."""
+        if page.rendered_by is None:
+            return page, self.pipeline
+        revision = await self.ledger.revision(page.rendered_by)
+        if revision.hash == self.pipeline.hash:
+            return page, self.pipeline
+        recalled = self._recall(revision)
+        if recalled is None:
+            log.warning("an unfinished page is rendered anew", pipeline=self.pipeline.name, was=revision.hash)
+            return replace(page, rendered_by=None), self.pipeline
+        return page, recalled
 
     def _killer(self, entry: Entry, envelopes: dict[int, Row]) -> Settlement:
         end = Settlement(seq=entry.seq, visitor=entry.visitor, fate=Fate.DEAD, attempts=DEATHS_BEFORE_DEAD)
         return self._dead(end, _event(envelopes.get(entry.seq)), KILLER)
 
-    def _sort_entry(self, entry: Entry, envelope: Row | None) -> Settlement | Job | None:
-        """Give an event's settlement, or the job of sending it; None for a duplicate, which no pipeline counts."""
+    def _sort_entry(self, entry: Entry, envelope: Row | None, author: Pipeline) -> Settlement | Job | None:
+        """Give an event's settlement, or the job of sending it; None for a duplicate, which no pipeline counts.
+
+        Whether it may be sent is for the file as it is now to say, what is sent for `author`.
+        """
         end = Settlement(seq=entry.seq, visitor=entry.visitor, fate=Fate.DAMAGED)
         if entry.fate is JournalFate.DUPLICATE:
             return None
         event = _event(envelope)
         if entry.fate is JournalFate.DAMAGED or event is None:
             return end
-        if self.pipeline.event_plan(event.canonical_name) is None:
+        if author.event_plan(event.canonical_name) is None:
             return replace(end, fate=Fate.UNMAPPED)
         if self.pipeline.purposes & ~entry.granted:
             return replace(end, fate=Fate.WITHHELD)
@@ -192,13 +215,17 @@ class PipelineDrainer:
             return replace(end, fate=Fate.HELD if self.pipeline.anonymous == "hold" else Fate.SKIPPED)
         if self._is_expired(entry.received_at_ms):
             return replace(end, fate=Fate.EXPIRED)
-        sorted_as = self._plan(end, event, entry.identifiers, since_ms=entry.received_at_ms)
+        if not self.pipeline.is_enabled:
+            return replace(end, fate=Fate.SKIPPED)
+        sorted_as = self._plan(author, end, event, entry.identifiers, since_ms=entry.received_at_ms)
         if isinstance(sorted_as, Job) and entry.is_behind:
             return waiting(sorted_as, None, "behind", attempts=0)
         return sorted_as
 
-    def _plan(self, end: Settlement, event: Event, identifiers: Identifiers, *, since_ms: int) -> Settlement | Job:
-        match plan(self.pipeline, event, identifiers):
+    def _plan(
+        self, author: Pipeline, end: Settlement, event: Event, identifiers: Identifiers, *, since_ms: int
+    ) -> Settlement | Job:
+        match plan(author, event, identifiers):
             case Planned(payload):
                 return Job(end.seq, end.visitor, payload, since_ms, end.attempts, event.id, event.canonical_name)
             case Unmapped():

@@ -10,13 +10,32 @@ from edge.consent import ALL_PURPOSES, Purpose
 from edge.delivery import Fate, Payload
 from edge.ledger.database import Database, checksum, fetch, fetch_in
 from edge.ledger.fates import encode_fates
-from edge.ledger.records import Entry, JournalFate, Page, Pause, Settlement, WaitingRow
+from edge.ledger.records import Entry, JournalFate, Page, Pause, Revision, Settlement, WaitingRow
 from edge.ledger.resolving import NO_HEAD, TALLY, identifiers_of, keep_one_due
 from edge.person import Identifiers
 
-ADD_PIPELINE = "INSERT INTO pipeline (name, cursor) SELECT ?, cursor FROM resolver WHERE true ON CONFLICT DO NOTHING"
-ADD_REVISION = "INSERT INTO revision (pipeline, hash, seen_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-PLACE = "SELECT cursor, taken_to, attempts, alone_to, head, rendered_to FROM pipeline WHERE id = ?"
+# Registering what is registered already writes nothing: a start on a full disk succeeds.
+ADD_PIPELINE = """
+INSERT INTO pipeline (name, integration, cursor) SELECT ?, ?, cursor FROM resolver WHERE true ON CONFLICT DO NOTHING
+"""
+ADD_REVISION = """
+INSERT INTO revision (pipeline, hash, file, text, seen_at_ms) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (pipeline, hash) DO UPDATE SET file = excluded.file WHERE file <> excluded.file
+"""
+# A file runs as one pipeline only.
+LEAVE_FILE = (
+    "UPDATE pipeline SET revision = NULL WHERE id <> ? AND revision IN (SELECT id FROM revision WHERE file = ?)"
+)
+RUN = "UPDATE pipeline SET revision = ?1 WHERE id = ?2 AND revision IS NOT ?1"
+RETIRE = "UPDATE pipeline SET revision = NULL WHERE name = ? AND revision IS NOT NULL"
+RUNNING = """
+SELECT p.name, p.integration, r.file, r.hash, r.text
+FROM pipeline p JOIN revision r ON r.id = p.revision ORDER BY p.name
+"""
+REVISION = """
+SELECT p.name, p.integration, r.file, r.hash, r.text FROM revision r JOIN pipeline p ON p.id = r.pipeline WHERE r.id = ?
+"""
+PLACE = "SELECT cursor, taken_to, attempts, alone_to, head, rendered_to, rendered_by FROM pipeline WHERE id = ?"
 # The next journal rows with their visitor's person, and what it, or the browser's newest epoch, has denied by now.
 LOOK = """
 SELECT j.seq, j.key, j.visitor, j.granted, j.basis, j.fate, j.received_at_ms, j.checksum,
@@ -30,8 +49,8 @@ RESOLVED = "SELECT cursor FROM resolver"
 WHO_WAITS = "SELECT DISTINCT visitor FROM waiting WHERE pipeline = ? AND visitor IN ({})"
 # The attempt is counted before it is made: whoever dies with a page is known by it.
 TAKE_PAGE = """
-UPDATE pipeline SET taken_to = ?1, taken_at_ms = ?2, head = ?3, rendered_to = max(rendered_to, ?1),
-    attempts = attempts + 1 WHERE id = ?4
+UPDATE pipeline SET taken_to = ?1, taken_at_ms = ?2, head = ?3, rendered_to = max(rendered_to, ?1), rendered_by = ?4,
+    attempts = attempts + 1 WHERE id = ?5
 """
 UNTAKE_PAGE = "UPDATE pipeline SET attempts = max(attempts - 1, 0) WHERE id = ?"
 TAKE_ALONE = "UPDATE pipeline SET alone_to = max(alone_to, taken_to), taken_to = 0, attempts = 0 WHERE id = ?"
@@ -55,13 +74,15 @@ WHERE w.pipeline = ? AND w.visitor = ? ORDER BY w.seq LIMIT ?
 """
 # What was released is rendered by now: from here on its bytes stay as they are.
 TAKE_DUE = """
-UPDATE waiting SET deaths = deaths + 1, payload = ?, time_ms = ?, checksum = ?
-WHERE pipeline = ? AND visitor = ? AND seq = ?
+UPDATE waiting SET deaths = deaths + 1, revision = iif(payload IS ?1, revision, ?4), payload = ?1, time_ms = ?2,
+    checksum = ?3
+WHERE pipeline = ?5 AND visitor = ?6 AND seq = ?7
 """
 UNTAKE_DUE = "UPDATE waiting SET deaths = max(deaths - 1, 0) WHERE pipeline = ? AND visitor = ? AND seq = ?"
 WAIT = """
-INSERT INTO waiting (pipeline, visitor, seq, due_at_ms, since_ms, attempts, time_ms, payload, reason, checksum)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO waiting (pipeline, visitor, seq, due_at_ms, since_ms, attempts, time_ms, payload, reason, checksum,
+                     revision)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (pipeline, visitor, seq) DO UPDATE SET due_at_ms = excluded.due_at_ms, attempts = excluded.attempts,
     deaths = 0, time_ms = excluded.time_ms, payload = excluded.payload, reason = excluded.reason,
     checksum = excluded.checksum
@@ -80,8 +101,11 @@ INSERT OR REPLACE INTO dead (pipeline, seq, visitor, event_id, event_name, died_
                              reason, request, response, payload, checksum)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+# The content that rendered what was sent, which a swap may have replaced since.
 SETTLE_LATE = """
-INSERT OR REPLACE INTO settled (pipeline, seq, fate, attempts, settled_at_ms, revision) VALUES (?, ?, ?, ?, ?, ?)
+INSERT OR REPLACE INTO settled (pipeline, seq, fate, attempts, settled_at_ms, revision)
+SELECT ?1, ?2, ?3, ?4, ?5, coalesce(
+    (SELECT revision FROM waiting WHERE pipeline = ?1 AND visitor = ?7 AND seq = ?2), ?6)
 """
 HURRY = "UPDATE waiting SET due_at_ms = ? WHERE pipeline = ? AND due_at_ms > ?"
 PAUSE = """
@@ -98,14 +122,41 @@ class DeliveryLedger:
         self._database, self._pipeline, self._revision = database, pipeline, revision
 
     @classmethod
-    async def register(cls, database: Database, name: str, content_hash: str, now_ms: int) -> "DeliveryLedger":
-        """Find a pipeline by its name, or start a new one at the resolver's place; note its file's content."""
+    async def register(cls, database: Database, revision: Revision, now_ms: int) -> "DeliveryLedger":
+        """Find a pipeline by its name, or start a new one at the resolver's place; from now on this content runs."""
+        name, file = revision.pipeline, revision.file
         async with database.transaction() as db:
-            await db.execute(ADD_PIPELINE, (name,))
+            await db.execute(ADD_PIPELINE, (name, revision.integration))
             pipeline = (await fetch(db, "SELECT id FROM pipeline WHERE name = ?", (name,)))[0][0]
-            await db.execute(ADD_REVISION, (pipeline, content_hash, now_ms))
-            found = await fetch(db, "SELECT id FROM revision WHERE pipeline = ? AND hash = ?", (pipeline, content_hash))
-        return cls(database, pipeline, found[0][0])
+            await db.execute(ADD_REVISION, (pipeline, revision.hash, file, revision.text, now_ms))
+            of_hash = "SELECT id FROM revision WHERE pipeline = ? AND hash = ?"
+            number = (await fetch(db, of_hash, (pipeline, revision.hash)))[0][0]
+            await db.execute(LEAVE_FILE, (pipeline, file))
+            await db.execute(RUN, (number, pipeline))
+        return cls(database, pipeline, number)
+
+    @staticmethod
+    async def running(database: Database) -> list[Revision]:
+        """Give the contents that run, or ran when the last process ended: each the last good one of its file."""
+        async with database.snapshot() as db:
+            return [Revision(*row) for row in await fetch(db, RUNNING)]
+
+    @staticmethod
+    async def integrations(database: Database) -> dict[str, str]:
+        """Give the destination's word of every pipeline there ever was, by name."""
+        async with database.snapshot() as db:
+            return dict(await fetch(db, "SELECT name, integration FROM pipeline"))
+
+    @staticmethod
+    async def retire(database: Database, name: str) -> None:
+        """Note that a pipeline's file is gone; its place, and what is open, stay."""
+        async with database.transaction() as db:
+            await db.execute(RETIRE, (name,))
+
+    async def revision(self, number: int) -> Revision:
+        """Give a content that delivered before."""
+        async with self._database.snapshot() as db:
+            return Revision(*(await fetch(db, REVISION, (number,)))[0])
 
     async def look(self, limit: int) -> Page | None:
         """Give the next page without taking it; None when the journal has no more.
@@ -113,38 +164,42 @@ class DeliveryLedger:
         A page that a process died with comes again as it was; after three deaths its events come one by one.
         """
         async with self._database.snapshot() as db:
-            cursor, taken_to, attempts, alone_to, head, rendered_to = (await fetch(db, PLACE, (self._pipeline,)))[0]
+            place = (await fetch(db, PLACE, (self._pipeline,)))[0]
+            cursor, taken_to, attempts, alone_to, head, rendered_to, rendered_by = place
             is_taken = taken_to > cursor
             end = taken_to if is_taken else rendered_to
             if rendered_to <= cursor:
-                head, end = (await fetch(db, RESOLVED))[0][0], NO_HEAD
+                head, end, rendered_by = (await fetch(db, RESOLVED))[0][0], NO_HEAD, None
             rows = await fetch(db, LOOK, (head, cursor, end, 1 if cursor < alone_to else limit))
             if not rows:
                 return None
-            return Page(cursor, await self._entries(db, rows, head), attempts if is_taken else 0, head)
+            entries = await self._entries(db, rows, head)
+            return Page(cursor, entries, attempts if is_taken else 0, head, rendered_by)
 
     async def take_alone(self) -> None:
         """From now on take the span that keeps ending processes one event at a time."""
         async with self._database.transaction() as db:
             await db.execute(TAKE_ALONE, (self._pipeline,))
 
-    async def take(self, last: int, head: int, now_ms: int) -> None:
-        """Count an attempt at the page up to `last`, before it is made."""
+    async def take(self, page: Page, last: int, now_ms: int) -> None:
+        """Count an attempt at a page up to `last`, before it is made."""
         async with self._database.transaction() as db:
-            await db.execute(TAKE_PAGE, (last, now_ms, head, self._pipeline))
+            rendered_by = page.rendered_by or self._revision
+            await db.execute(TAKE_PAGE, (last, now_ms, page.head, rendered_by, self._pipeline))
 
     async def untake(self) -> None:
         """Take the count back: the attempt ended, but not with its process."""
         async with self._database.transaction() as db:
             await db.execute(UNTAKE_PAGE, (self._pipeline,))
 
-    async def settle(self, cursor: int, last: int, settlements: Sequence[Settlement], now_ms: int) -> None:
-        """Record what became of every event in (cursor, last] and move the cursor, in one transaction."""
+    async def settle(self, page: Page, last: int, settlements: Sequence[Settlement], now_ms: int) -> None:
+        """Record what became of every event of a page up to `last` and move the cursor, in one transaction."""
+        first, revision = page.cursor + 1, page.rendered_by or self._revision
         async with self._database.transaction() as db:
             settlements = await self._release_known(db, settlements, now_ms)
-            fates = encode_fates(cursor + 1, last, [(s.seq, s.fate) for s in settlements])
-            await self._store_open(db, settlements, now_ms)
-            values = (last, cursor + 1, now_ms, now_ms, self._revision, fates, self._pipeline)
+            fates = encode_fates(first, last, [(s.seq, s.fate) for s in settlements])
+            await self._store_open(db, settlements, now_ms, revision)
+            values = (last, first, now_ms, now_ms, revision, fates, self._pipeline)
             await db.execute(SETTLE_PAGE, values)
             await db.execute(MOVE_CURSOR, (last, self._pipeline))
             await self._count(db, Counter(s.fate for s in settlements))
@@ -164,7 +219,7 @@ class DeliveryLedger:
     async def take_due(self, taken: Iterable[tuple[WaitingRow, Payload]]) -> None:
         """Count an attempt at waiting events, and keep what is going to be sent, before it is."""
         values = [
-            (sent.body, sent.time_ms, checksum(row.seq, sent.body), self._pipeline, row.visitor, row.seq)
+            (*(sent.body, sent.time_ms, checksum(row.seq, sent.body)), self._revision, *self._place(row))
             for row, sent in taken
         ]
         async with self._database.transaction() as db:
@@ -173,15 +228,15 @@ class DeliveryLedger:
     async def untake_due(self, rows: Iterable[WaitingRow]) -> None:
         """Take the count back for waiting events."""
         async with self._database.transaction() as db:
-            await db.executemany(UNTAKE_DUE, [(self._pipeline, row.visitor, row.seq) for row in rows])
+            await db.executemany(UNTAKE_DUE, [self._place(row) for row in rows])
 
     async def settle_due(self, settlements: Sequence[Settlement], now_ms: int) -> None:
         """Record what became of waiting events: gone for good, or waiting again."""
         async with self._database.transaction() as db:
             ended = [s for s in settlements if s.fate is not Fate.WAITING]
-            await db.executemany(UNWAIT, [(self._pipeline, s.visitor, s.seq) for s in ended])
             await self._end_late(db, ended, Fate.WAITING, now_ms)
-            await self._store_open(db, settlements, now_ms)
+            await db.executemany(UNWAIT, [self._place(s) for s in ended])
+            await self._store_open(db, settlements, now_ms, self._revision)
 
     async def expire_held(self, before_ms: int, limit: int, now_ms: int) -> int:
         """End held events that were accepted before a moment; give how many."""
@@ -189,7 +244,7 @@ class DeliveryLedger:
             oldest = await fetch(db, OLDEST_HELD, (self._pipeline, limit))
             over = [(visitor, seq) for visitor, seq, received_at_ms in oldest if received_at_ms < before_ms]
             ended = [Settlement(seq=seq, visitor=visitor, fate=Fate.EXPIRED) for visitor, seq in over]
-            await db.executemany(UNHOLD, [(self._pipeline, s.visitor, s.seq) for s in ended])
+            await db.executemany(UNHOLD, [self._place(s) for s in ended])
             await self._end_late(db, ended, Fate.HELD, now_ms)
         return len(ended)
 
@@ -239,17 +294,19 @@ class DeliveryLedger:
             for s in settlements
         ]
 
-    async def _store_open(self, db: aiosqlite.Connection, settlements: Sequence[Settlement], now_ms: int) -> None:
+    async def _store_open(
+        self, db: aiosqlite.Connection, settlements: Sequence[Settlement], now_ms: int, revision: int
+    ) -> None:
         """Store held, waiting and dead rows; then let only each visitor's first waiting event be due."""
-        await db.executemany(HOLD, [(self._pipeline, s.visitor, s.seq) for s in settlements if s.fate is Fate.HELD])
+        await db.executemany(HOLD, [self._place(s) for s in settlements if s.fate is Fate.HELD])
         waiting = [s for s in settlements if s.fate is Fate.WAITING]
-        await db.executemany(WAIT, [self._waiting_values(s) for s in waiting])
+        await db.executemany(WAIT, [self._waiting_values(s, revision) for s in waiting])
         await db.executemany(BURY, [self._dead_values(s, now_ms) for s in settlements if s.fate is Fate.DEAD])
         for visitor in {s.visitor for s in settlements}:
             await keep_one_due(db, self._pipeline, visitor, now_ms)
 
     async def _end_late(self, db: aiosqlite.Connection, ended: Sequence[Settlement], was: Fate, now_ms: int) -> None:
-        rows = [(self._pipeline, s.seq, s.fate, s.attempts, now_ms, self._revision) for s in ended]
+        rows = [(self._pipeline, s.seq, s.fate, s.attempts, now_ms, self._revision, s.visitor) for s in ended]
         await db.executemany(SETTLE_LATE, rows)
         await self._count(db, Counter(s.fate for s in ended))
         await self._count(db, {was: -len(ended)})
@@ -257,19 +314,14 @@ class DeliveryLedger:
     async def _count(self, db: aiosqlite.Connection, counts: dict[Fate, int]) -> None:
         await db.executemany(TALLY, [(self._pipeline, fate, events) for fate, events in counts.items() if events])
 
-    def _waiting_values(self, s: Settlement) -> tuple[int | str | bytes | None, ...]:
-        check = checksum(s.seq, s.payload)
+    def _place(self, one: WaitingRow | Settlement) -> tuple[int, int, int]:
+        return self._pipeline, one.visitor, one.seq
+
+    def _waiting_values(self, s: Settlement, revision: int) -> tuple[int | str | bytes | None, ...]:
+        check, rendered_by = checksum(s.seq, s.payload), None if s.payload is None else revision
         return (
-            self._pipeline,
-            s.visitor,
-            s.seq,
-            s.due_at_ms,
-            s.since_ms,
-            s.attempts,
-            s.time_ms,
-            s.payload,
-            s.reason,
-            check,
+            *(*self._place(s), s.due_at_ms, s.since_ms, s.attempts, s.time_ms),
+            *(s.payload, s.reason, check, rendered_by),
         )
 
     def _dead_values(self, s: Settlement, now_ms: int) -> tuple[int | str | bytes, ...]:

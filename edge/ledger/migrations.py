@@ -63,10 +63,13 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
 
     -- A pipeline's place in the journal. (cursor, taken_to] is on its way right now. What lies up to rendered_to
-    -- was rendered before, with what was known at sequence number head. While paused its events do not grow older.
+    -- was rendered before, by revision rendered_by, with what was known at sequence number head. While paused its
+    -- events do not grow older. revision is the one that runs, NULL when its file is gone.
     CREATE TABLE pipeline (
         id          INTEGER PRIMARY KEY,
         name        TEXT NOT NULL UNIQUE,
+        integration TEXT NOT NULL DEFAULT '',
+        revision    INTEGER,
         cursor      INTEGER NOT NULL,
         taken_to    INTEGER NOT NULL DEFAULT 0,
         taken_at_ms INTEGER NOT NULL DEFAULT 0,
@@ -74,16 +77,19 @@ MIGRATIONS: tuple[str, ...] = (
         alone_to    INTEGER NOT NULL DEFAULT 0,
         head        INTEGER NOT NULL DEFAULT 0,
         rendered_to INTEGER NOT NULL DEFAULT 0,
+        rendered_by INTEGER,
         paused      TEXT,
         paused_at_ms  INTEGER,
         resumed_at_ms INTEGER
     ) STRICT;
 
-    -- Every content of a pipeline file that ever delivered.
+    -- Every content of a pipeline file that ever delivered. file is its name, without the folder's.
     CREATE TABLE revision (
         id       INTEGER PRIMARY KEY,
         pipeline INTEGER NOT NULL,
         hash     TEXT NOT NULL,
+        file     TEXT NOT NULL,
+        text     TEXT NOT NULL,
         seen_at_ms INTEGER NOT NULL,
         UNIQUE (pipeline, hash)
     ) STRICT;
@@ -120,7 +126,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX held_visitor ON held (visitor);
 
     -- Events that must be sent again, or were released. Only a visitor's first has a due time.
-    -- Without a payload the event is rendered from the spool when it is taken.
+    -- Without a payload the event is rendered from the spool when it is taken; revision is the one that rendered it.
     CREATE TABLE waiting (
         pipeline  INTEGER NOT NULL,
         visitor   INTEGER NOT NULL,
@@ -131,6 +137,7 @@ MIGRATIONS: tuple[str, ...] = (
         deaths    INTEGER NOT NULL DEFAULT 0,
         time_ms   INTEGER NOT NULL,
         payload   BLOB,
+        revision  INTEGER,
         reason    TEXT NOT NULL,
         checksum  INTEGER NOT NULL,
         PRIMARY KEY (pipeline, visitor, seq)

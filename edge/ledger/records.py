@@ -85,6 +85,17 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True)
+class Revision:
+    """One content of a pipeline's file; `file` is the file's name without its folder, `pipeline` the name inside."""
+
+    pipeline: str
+    integration: str
+    file: str
+    hash: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A journal row as a pipeline meets it: with what is known of its visitor now.
 
@@ -106,12 +117,14 @@ class Page:
     """A span (cursor, last] of the journal; `deaths` counts processes that ended while they had it.
 
     `head`: identifiers learned after this sequence number are left out, so that a repeat has the same bytes.
+    `rendered_by`: the content that rendered it before, None where nobody did.
     """
 
     cursor: int
     entries: tuple[Entry, ...]
     deaths: int
     head: int
+    rendered_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 
 import aiosqlite
 import pytest
 
+from edge.app.lanes import revision_of
 from edge.consent import Purpose
 from edge.delivery import Fate, Response
 from edge.errors import TransportFailed
@@ -381,7 +383,7 @@ async def test_a_new_pipeline_name_starts_at_the_head(room, tmp_path):
     await room.identify(1, email="visitor@shop.example")
     await room.store(1, "view_item")
     await room.work()
-    fresh = await DeliveryLedger.register(room.database, "another", "0" * 16, 0)
+    fresh = await DeliveryLedger.register(room.database, replace(revision_of(room.pipeline), pipeline="another"), 0)
     assert await fresh.look(10) is None
 
 

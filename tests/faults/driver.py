@@ -78,7 +78,7 @@ def lives(pid: int) -> bool:
 class Service:
     """`edge serve` as a process of its own, and the two that it starts."""
 
-    def __init__(self, folder: Path, base_url: str, *, spool: str = "") -> None:
+    def __init__(self, folder: Path, base_url: str, *, spool: str = "", pipelines: Path | None = None) -> None:
         self.folder, self.socket, self.log = folder, folder / "edge.sock", folder / "edge.log"
         self.data_dir = folder / "data"
         self.config = folder / "edge.yaml"
@@ -87,7 +87,8 @@ class Service:
         self._pids: set[int] = set()
         self._session: aiohttp.ClientSession
         self._environ = {**os.environ, "KLAVIYO_PRIVATE_API_KEY": SANDBOX_KEY, "KLAVIYO_BASE_URL": base_url}
-        told = {"origin": ORIGIN, "folder": folder, "data_dir": self.data_dir, "pipelines": shipped("pipelines")}
+        told = {"origin": ORIGIN, "folder": folder, "data_dir": self.data_dir}
+        told["pipelines"] = pipelines or shipped("pipelines")
         self.config.write_text(CONFIG.format(**told, ops=port, spool=spool or "free_bytes: 1MB"))
 
     @asynccontextmanager

@@ -1,0 +1,171 @@
+"""What a death finds: files that are broken by then, pages that were on their way, names that are taken."""
+
+from dataclasses import replace
+
+import pytest
+
+from edge.app.reloading import Reading, decide
+from edge.delivery import Fate
+from edge.errors import Problem
+from edge.ledger import DeliveryLedger
+from edge.ledger.database import fetch
+from edge.pipeline import compile_pipeline
+from tests.backroom import ENVIRON, PIPELINE
+from tests.folder_room import VIEWED, FolderRoom, edited
+
+BROKEN = PIPELINE.replace("metric:", "metrik:", 1)
+LOOKED = "Looked At"
+
+
+class Died(BaseException):
+    """Stands for a process that ends between two instructions."""
+
+
+@pytest.fixture
+async def room(tmp_path):
+    room = await FolderRoom.open(tmp_path)
+    yield room
+    await room.close()
+
+
+async def die_before_settling(room: FolderRoom) -> None:
+    """Send the next page, and end before it is settled."""
+
+    async def died(*_):
+        raise Died
+
+    [lane] = room.lanes.drainers
+    lane.ledger.settle = died
+    with pytest.raises(Died):
+        await room.lanes.step("klaviyo")
+
+
+async def test_a_file_that_is_broken_at_a_restart_runs_as_it_was_last_good(room):
+    await room.change(klaviyo=edited(LOOKED))
+    good = room.hashes
+    await room.change(klaviyo=BROKEN)
+    await room.restart()
+    assert room.hashes == good
+    assert len(room.reloader.problems) == 1
+    await room.view()
+    await room.work()
+    assert room.sent == [LOOKED]
+    await room.change(klaviyo=PIPELINE)
+    await room.view()
+    await room.work()
+    assert (room.sent, room.reloader.problems) == ([LOOKED, VIEWED], [])
+
+
+async def test_last_good_is_what_ran_last_and_not_what_is_newest(room):
+    first = room.hashes
+    await room.change(klaviyo=edited(LOOKED))
+    await room.change(klaviyo=PIPELINE)
+    room.write("klaviyo", BROKEN)
+    await room.restart()
+    assert room.hashes == first
+
+
+async def test_a_file_that_was_never_good_stops_nobody_else(tmp_path):
+    room = await FolderRoom.open(tmp_path, bad=BROKEN, good=edited(name="good"))
+    assert list(room.hashes) == ["good"]
+    assert len(room.reloader.problems) == 1
+    await room.view()
+    await room.work()
+    assert room.sent == [VIEWED]
+    await room.close()
+
+
+async def test_a_stored_text_that_cannot_be_compiled_any_more_stops_nobody_else(room):
+    await room.change(second=edited(name="second"), klaviyo=PIPELINE.replace("${KEY}", "${OTHER_KEY}"))
+    room.write("klaviyo", BROKEN)
+    del room.environ["OTHER_KEY"]
+    await room.restart()
+    assert list(room.hashes) == ["second"]
+    assert len(room.reloader.problems) == 1
+
+
+async def test_a_file_that_was_removed_and_comes_back_broken_does_not_run_over_a_restart(room):
+    await room.change(klaviyo=None)
+    await room.change(klaviyo=BROKEN)
+    await room.restart()
+    assert room.hashes == {}
+
+
+async def test_a_file_that_was_removed_meanwhile_is_forgotten_as_well(room):
+    (room.folder / "klaviyo.yaml").unlink()
+    await room.restart()
+    assert await DeliveryLedger.running(room.room.database) == []
+    room.write("klaviyo", BROKEN)
+    await room.restart()
+    assert room.hashes == {}
+
+
+async def test_a_file_that_was_renamed_meanwhile_is_known_by_its_new_name(room):
+    (room.folder / "klaviyo.yaml").rename(room.folder / "moved.yaml")
+    await room.restart()
+    assert room.reloader.problems == []
+    room.write("moved", BROKEN)
+    await room.restart()
+    assert list(room.hashes) == ["klaviyo"]
+
+
+async def test_a_page_that_a_process_died_with_is_sent_again_as_it_was(room):
+    before = room.hashes["klaviyo"]
+    event = await room.view()
+    await room.room.resolve()
+    await die_before_settling(room)
+    room.write("klaviyo", edited(LOOKED))
+    await room.restart()
+    later = await room.view()
+    await room.work()
+    assert room.sent == [VIEWED, VIEWED, LOOKED]
+    assert room.room.transport.requests[0].body == room.room.transport.requests[1].body
+    assert await room.hash_of(event) == before
+    assert await room.hash_of(later) == room.hashes["klaviyo"] != before
+
+
+async def test_a_page_that_cannot_be_rendered_as_it_was_has_the_hash_of_what_renders_it(room):
+    await room.change(klaviyo=PIPELINE.replace("${KEY}", "${OTHER_KEY}"))
+    event = await room.view()
+    await room.room.resolve()
+    await die_before_settling(room)
+    room.write("klaviyo", edited(LOOKED))
+    del room.environ["OTHER_KEY"]
+    await room.restart()
+    await room.work()
+    assert room.sent == [VIEWED, LOOKED]
+    assert await room.hash_of(event) == room.hashes["klaviyo"]
+
+
+async def test_consent_for_a_page_that_is_taken_again_is_asked_of_the_changed_file(room):
+    await room.room.identify(1, email="visitor@shop.example")
+    event = await room.room.store(1, "view_item", consent={"marketing": "granted", "advertising": "denied"})
+    await room.room.resolve()
+    await die_before_settling(room)
+    room.write("klaviyo", edited(more="consent: [advertising]\n"))
+    await room.restart()
+    await room.work()
+    assert room.sent == [VIEWED]
+    assert (await room.fates(event))["klaviyo"].fate is Fate.WITHHELD
+
+
+async def test_another_integration_under_a_known_name_is_refused_over_a_restart_too(room):
+    before = room.hashes
+    async with room.room.database.transaction() as db:
+        await fetch(db, "UPDATE pipeline SET integration = 'another-vendor'")
+    await room.change(klaviyo=edited(LOOKED))
+    what = "'klaviyo-events-api' is not what 'klaviyo' delivers to, which is another-vendor"
+    problem = f"{room.folder}/klaviyo.yaml: integration: {what}; accepted is a new name for another destination"
+    assert (room.reloader.problems, room.hashes) == ([problem], before)
+    await room.restart()
+    assert (room.reloader.problems, room.hashes) == ([problem], before)
+
+
+def test_another_integration_keeps_what_ran():
+    runs = compile_pipeline(PIPELINE, "klaviyo.yaml", ENVIRON)
+    other = replace(runs, integration="another-vendor", hash="0" * 16)
+    decision = decide({"klaviyo.yaml": Reading(b"", other)}, {"klaviyo.yaml": runs}, {"klaviyo": "klaviyo-events-api"})
+    what = "'another-vendor' is not what 'klaviyo' delivers to, which is klaviyo-events-api"
+    problem = Problem("klaviyo.yaml", 0, "integration", f"{what}; accepted is a new name for another destination")
+    assert decision.pipelines == {"klaviyo.yaml": runs}
+    assert decision.problems == {"klaviyo.yaml": (problem,)}
