@@ -8,7 +8,7 @@ import click
 import orjson
 
 from edge.cli.options import WRONG_USE, config_errors_exit, config_options
-from edge.cli.problems import tell
+from edge.cli.problems import near, tell
 from edge.config import Config, Survey, find_config, survey_config
 from edge.pipeline import Folder, Pipeline, load_folder
 from edge.schema import WHICH, Which, schema
@@ -60,10 +60,12 @@ def _folder(survey: Survey) -> Folder:
 
 
 def _show(config: Config, pipelines: tuple[Pipeline, ...]) -> None:
-    click.echo(f"{config.file}: good")
+    click.echo(f"{near(str(config.file))}: good")
     for pipeline in pipelines:
         state = "" if pipeline.is_enabled else ", disabled"
-        click.echo(f"{pipeline.file}: {pipeline.name} → {pipeline.integration}, {len(pipeline.events)} events{state}")
+        click.echo(
+            f"{near(pipeline.file)}: {pipeline.name} → {pipeline.integration}, {len(pipeline.events)} events{state}"
+        )
     if not pipelines:
-        click.echo(f"{config.pipelines}: no pipelines, so nothing is delivered")
+        click.echo(f"{near(str(config.pipelines))}: no pipelines, so nothing is delivered")
     click.echo(f"SQLite {sqlite3.sqlite_version}")

@@ -3,6 +3,7 @@ offending line too, with a caret under it."""
 
 import re
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -19,13 +20,23 @@ _SECRETIVE = re.compile(r"key|secret|token|passw|credential|authorization|:-", r
 
 def tell(problems: Collection[Problem], warnings: Collection[Problem] = ()) -> None:
     """Print problems and warnings to stderr in the order of their places, then variables to set, then the sum."""
-    out = console(is_error=True)
+    out, problems, warnings = console(is_error=True), [*map(_near, problems)], [*map(_near, warnings)]
     told = [(problem, "") for problem in problems] + [(warning, "warning: ") for warning in warnings]
     for problem, mark in sorted(told, key=lambda one: one[0].order):
         _tell_one(problem, mark, out)
     _tell_variables(problems, out)
     if told:
         out.print(Text(_sum(problems, warnings), "bold"), soft_wrap=True)
+
+
+def near(file: str) -> str:
+    """Name a file as it is seen from the working folder, where it lies below it."""
+    path, here = Path(file), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else file
+
+
+def _near(problem: Problem) -> Problem:
+    return replace(problem, file=near(problem.file))
 
 
 def _tell_one(problem: Problem, mark: str, out: Console) -> None:

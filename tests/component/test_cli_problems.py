@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge.cli.checking import check
-from edge.cli.problems import excerpt, tell
+from edge.cli.problems import excerpt, near, tell
 from edge.errors import Problem
 
 
@@ -69,3 +69,10 @@ def test_only_places_that_are_in_the_file_have_a_line(tmp_path: Path) -> None:
     shown = [excerpt(Problem(file, line, "", "", column)) for line, column in ((0, 0), (1, 0), (1, 6), (2, 1), (9, 1))]
     assert shown == [None, None, None, " c: d", None]
     assert excerpt(Problem(str(tmp_path / "none.yaml"), 1, "", "", 1)) is None
+
+
+def test_files_below_the_working_folder_are_named_from_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert near(str(tmp_path / "pipelines" / "shop.yaml")) == "pipelines/shop.yaml"
+    assert near("/etc/edge.yaml") == "/etc/edge.yaml"
+    assert near("config/edge.yaml") == "config/edge.yaml"
