@@ -413,17 +413,13 @@ async def test_only_the_given_prefix_is_passed_on(tmp_path: Path) -> None:
 
 # ---- In a browser: what the shop tells the collector, page by page ----
 
+# Stands in every page before the shop's own scripts do, so that no call is made before it listens.
 RECORDER = """
-(() => {
-  const send = (call) => {
-    const n = Number(sessionStorage.getItem("n") || 0);
-    sessionStorage.setItem("n", n + 1);
-    navigator.sendBeacon("/t/e", JSON.stringify([n, ...call]));
-  };
-  const waiting = (window.datafly && window.datafly.q) || [];
-  window.datafly = function () { send(arguments); };
-  waiting.forEach(send);
-})();
+window.datafly = function () {
+  const n = Number(sessionStorage.getItem("n") || 0);
+  sessionStorage.setItem("n", n + 1);
+  navigator.sendBeacon("/t/e", JSON.stringify([n, ...arguments]));
+};
 """
 
 
@@ -454,7 +450,7 @@ async def visit(tmp_path: Path) -> AsyncIterator[Visit]:
         async with arrived:
             arrived.notify_all()
         if request.path == "/t/datafly.js":
-            return web.Response(text=RECORDER, content_type="text/javascript")
+            return web.Response(text="", content_type="text/javascript")
         return web.Response(status=204)
 
     sidecar = Sidecar(answer)
@@ -466,6 +462,7 @@ async def visit(tmp_path: Path) -> AsyncIterator[Visit]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
         page = await browser.new_page(viewport={"width": 390, "height": 800})
         page.set_default_timeout(15_000)
+        await page.add_init_script(RECORDER)
         faults: list[str] = []
         page.on("console", lambda message: faults.append(message.text) if message.type != "log" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))

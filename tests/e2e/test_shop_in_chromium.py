@@ -54,6 +54,7 @@ class Person:
         await self.page.goto(self._nginx.origin)
         await self.page.get_by_test_id(f"consent-{answer}").click()
         await expect(self.page.locator("#consent")).to_be_hidden()
+        await self.is_listened_to()
 
     async def fill_cart(self) -> None:
         """Look at a product, and put two of it into the cart."""
@@ -62,11 +63,13 @@ class Person:
         await self.page.get_by_test_id("quantity").fill("2")
         await self.page.get_by_test_id("add-to-cart").click()
         await expect(self.page.locator("#added")).to_have_text(re.compile("^Added to your cart: 2 . Moon Teapot"))
+        await self.is_listened_to()
 
     async def sign_up(self) -> None:
         """Ask for the letters."""
         await self.page.get_by_role("link", name="Letters").click()
         await self.page.get_by_test_id("signup-email").fill(self.email)
+        await self.is_listened_to()
         await self.page.get_by_test_id("signup-submit").click()
         await self.page.wait_for_url("**/welcome.html")
 
@@ -75,6 +78,7 @@ class Person:
         await self.page.locator("#cart-link").click()
         await self.page.get_by_test_id("go-to-checkout").click()
         await expect(self.page.locator("#checkout-full #sum-total")).to_have_text("£96.00")
+        await self.is_listened_to()
         await self.page.get_by_test_id("checkout-email").fill(self.email)
 
     async def buy(self) -> None:
@@ -84,6 +88,7 @@ class Person:
         await self.page.wait_for_url("**/thanks.html")
         await expect(self.page.get_by_test_id("order-number")).to_have_text(ORDER_NUMBER)
         self.order = await self.page.get_by_test_id("order-number").inner_text()
+        await self.is_listened_to()
 
     async def walk(self, answer: str) -> None:
         """Make the whole visit."""
@@ -91,6 +96,10 @@ class Person:
         await self.fill_cart()
         await self.sign_up()
         await self.buy()
+
+    async def is_listened_to(self) -> None:
+        """Return when the script has come: what a page says that is left before is heard by nobody."""
+        await self.page.wait_for_function("() => window.datafly?.track")
 
     async def second_passes(self) -> None:
         """Return when the clock shows another second."""
