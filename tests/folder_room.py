@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -11,8 +10,11 @@ from edge.app.lanes import LaneParts, Lanes
 from edge.app.reloading import Reloader, recall
 from edge.event import Event
 from edge.ledger import LedgerView
+from edge.ledger.database import fetch
 from edge.ledger.looking import PipelineFate
+from edge.ledger.records import Revision
 from edge.metrics import DrainerMetrics
+from edge.pipeline import Pipeline
 from edge.resolver import event_key
 from tests.backroom import ENVIRON, PIPELINE, Backroom
 
@@ -32,6 +34,7 @@ class FolderRoom:
         self.room, self.folder = room, room.folder / "pipelines"
         self.environ = dict(ENVIRON)
         self.while_pausing: list[Callable[[], object]] = []
+        self.recalled: list[Revision] = []
 
     @classmethod
     async def open(cls, folder: Path, **files: str) -> "FolderRoom":
@@ -56,7 +59,7 @@ class FolderRoom:
             metrics=self.metrics,
             pause=self._pause,
             denied=room.resolver.denied,
-            recall=partial(recall, directory=self.folder, environ=self.environ),
+            recall=self._recall,
             concurrency=8,
             page_events=100,
             uniform=lambda low, high: high,
@@ -139,6 +142,15 @@ class FolderRoom:
 
     def counted(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
+
+    async def fill(self, *, is_full: bool) -> None:
+        """Let the ledger's file grow no further, or again."""
+        async with self.room.database.transaction() as db:
+            await fetch(db, f"PRAGMA max_page_count = {1 if is_full else 1_000_000}")
+
+    def _recall(self, revision: Revision) -> Pipeline | None:
+        self.recalled.append(revision)
+        return recall(revision, self.folder, self.environ)
 
     async def _changes(self) -> AsyncGenerator[None]:
         while True:

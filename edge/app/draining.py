@@ -73,7 +73,7 @@ class DrainingProcess:
         self._is_open = True
         jobs = {"resolver": self._resolve, "reloading": self._reload, "housekeeping": self._housekeep}
         self._tasks = {name: asyncio.create_task(self._keep(name, work)) for name, work in jobs.items()}
-        log.info("drainer works", pipelines=self._lanes.names)
+        log.info("drainer works", pipelines={pipeline.name: pipeline.hash for pipeline in self._lanes.pipelines})
         await self._stop.wait()
         self._lanes.stop()
         await asyncio.wait([*self._tasks.values(), *self._draining.values()], timeout=STOP_LIMIT_S)

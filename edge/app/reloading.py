@@ -5,18 +5,19 @@ A file with an error keeps what ran before it, over restarts too: the ledger has
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import structlog
 
+from edge.app.decision import Decision, Reading, decide
 from edge.app.lanes import Lanes
-from edge.errors import ConfigErrors, Problem
+from edge.errors import ConfigErrors, Problem, StorageFull
 from edge.ledger import Database, DeliveryLedger
 from edge.ledger.records import Revision
 from edge.metrics import DrainerMetrics
-from edge.pipeline import Pipeline, compile_pipeline, files_of, load_pipeline
+from edge.pipeline import Pipeline, compile_pipeline, files_of
+from edge.yamlfile import MAX_BYTES
 
 log = structlog.get_logger(__name__)
 
@@ -26,74 +27,7 @@ MAX_READINGS = 20
 MAX_SHOWN = 20
 MAX_SHOWN_CHARS = 400
 
-
 Contents: TypeAlias = dict[str, bytes | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One file as it was read last: a pipeline, or what is wrong with it. `content` is None where it has none."""
-
-    content: bytes | None
-    pipeline: Pipeline | None = None
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What is to run and what is wrong, both by the file's name."""
-
-    pipelines: Mapping[str, Pipeline]
-    problems: Mapping[str, tuple[Problem, ...]]
-
-
-def decide(
-    readings: Mapping[str, Reading], running: Mapping[str, Pipeline], integrations: Mapping[str, str]
-) -> Decision:
-    """Give each file its pipeline: the one it says, or the one that ran where that cannot be.
-
-    Args:
-        readings: every file of the folder, by its name.
-        running: what runs now, by the name of its file.
-        integrations: the destination of every pipeline that there ever was, by the pipeline's name.
-    """
-    problems = {file: reading.problems for file, reading in readings.items() if reading.problems}
-    wanted: dict[str, Pipeline] = {}
-    for file, reading in readings.items():
-        problem = reading.pipeline and _other_vendor(reading.pipeline, integrations)
-        if problem:
-            problems[file] = (problem,)
-        found = reading.pipeline if not problem else None
-        if found or file in running:
-            wanted[file] = found or running[file]
-    while twice := _named_twice(wanted, running):
-        file, first = twice
-        what = f"'{wanted[file].name}' is also the name of {first}; accepted is a name that no other pipeline has"
-        problems[file] = (*problems.get(file, ()), Problem(wanted[file].file, 0, "name", what))
-        if file in running and wanted[file] is not running[file]:
-            wanted[file] = running[file]
-        else:
-            del wanted[file]
-    return Decision(wanted, problems)
-
-
-def _other_vendor(pipeline: Pipeline, integrations: Mapping[str, str]) -> Problem | None:
-    before = integrations.get(pipeline.name, pipeline.integration)
-    if before == pipeline.integration:
-        return None
-    what = f"'{pipeline.integration}' is not what '{pipeline.name}' delivers to, which is {before}"
-    return Problem(pipeline.file, 0, "integration", f"{what}; accepted is a new name for another destination")
-
-
-def _named_twice(wanted: Mapping[str, Pipeline], running: Mapping[str, Pipeline]) -> tuple[str, str] | None:
-    """Find a file whose name another one keeps: who runs under it already, else the first in the order of files."""
-    owners: dict[str, str] = {}
-    runs_so = {file for file, pipeline in wanted.items() if file in running and running[file].name == pipeline.name}
-    for file in sorted(wanted, key=lambda file: (file not in runs_so, file)):
-        owner = owners.setdefault(wanted[file].name, file)
-        if owner != file:
-            return file, wanted[owner].file
-    return None
 
 
 class Reloader:
@@ -126,15 +60,16 @@ class Reloader:
         return [_shown(text) for text in texts[:MAX_SHOWN]] + more
 
     async def open(self) -> None:
-        """Run what the folder says; a broken file runs with the last good text that the ledger has of it."""
-        ran = await DeliveryLedger.running(self._database)
-        recalled = {revision.file: recall(revision, self._directory, self._environ) for revision in ran}
+        """Let go on what ran when the last process ended, then run what the folder says.
+
+        So a file that is broken by now runs as it was last good, and on a full disk everything as it was.
+        """
+        for revision in await DeliveryLedger.running(self._database):
+            pipeline = recall(revision, self._directory, self._environ)
+            if pipeline:
+                await self._lanes.put(pipeline)
         self._contents = await asyncio.to_thread(contents_of, self._directory)
-        await self._follow({file: pipeline for file, pipeline in recalled.items() if pipeline})
-        for revision in ran:
-            is_gone = self._contents is not None and revision.file not in self._contents
-            if is_gone and revision.pipeline not in self._lanes:
-                await self._lanes.end(revision.pipeline)
+        await self._follow()
 
     async def run(self, changes: AsyncIterator[None]) -> None:
         """Look again whenever the folder may have changed."""
@@ -146,7 +81,7 @@ class Reloader:
         before, self._contents = self._contents, await self._agreed()
         if self._contents == before and self._is_followed:
             return
-        for result in await self._follow({Path(one.file).name: one for one in self._lanes.pipelines}):
+        for result in await self._follow():
             self._metrics.reloads.labels(result).inc()
 
     async def _agreed(self) -> Contents | None:
@@ -161,18 +96,22 @@ class Reloader:
                 break
         return contents
 
-    async def _follow(self, running: Mapping[str, Pipeline]) -> list[str]:
+    async def _follow(self) -> list[str]:
         """Make what runs what the folder says; give what was done, in the words of the metric."""
-        self._is_followed = False  # where something raises, the next look does the rest
+        self._is_followed = False  # where something fails, the next look does the rest
         try:
-            decision = await self._decide(running)
-            results = await self._apply(decision) + self._show(decision)
+            decision = await self._decide()
+            results = [*self._show(decision), *await self._end(decision), *await self._put(decision)]
             self._is_followed = True
             return results
+        except StorageFull as error:
+            log.warning("following the pipelines folder waits for room", error=str(error))
+            return []
         finally:
             self._changed()
 
-    async def _decide(self, running: Mapping[str, Pipeline]) -> Decision:
+    async def _decide(self) -> Decision:
+        running = {Path(pipeline.file).name: pipeline for pipeline in self._lanes.pipelines}
         if self._contents is None:
             what = "is not a directory that can be read; accepted is the one with the pipelines"
             return Decision(running, {self._directory.name: (Problem(str(self._directory), 0, "", what),)})
@@ -180,19 +119,26 @@ class Reloader:
             del self._readings[file]
         for file, content in self._contents.items():
             known = self._readings.get(file)
-            if known is None or content is None or known.content != content:
+            if known is None or known.content != content:
                 path = self._directory / file
-                self._readings[file] = await asyncio.to_thread(_read, path, content, self._environ)
+                self._readings[file] = await asyncio.to_thread(read, path, content, self._environ)
         return decide(self._readings, running, await DeliveryLedger.integrations(self._database))
 
-    async def _apply(self, decision: Decision) -> list[str]:
+    async def _end(self, decision: Decision) -> list[str]:
+        """End what no file names any more, and what ran before this process from a file that is gone."""
+        if self._contents is None:
+            return []
+        ran = await DeliveryLedger.running(self._database)
+        gone = {revision.pipeline for revision in ran if revision.file not in self._contents}
+        wanted = {pipeline.name for pipeline in decision.pipelines.values()}
+        ended = sorted({*self._lanes.names, *gone} - wanted)
+        for name in ended:
+            await self._lanes.end(name)
+            log.info("pipeline ended: no file names it any more", pipeline=name)
+        return ["ended"] * len(ended)
+
+    async def _put(self, decision: Decision) -> list[str]:
         results = []
-        names = {pipeline.name for pipeline in decision.pipelines.values()}
-        for name in self._lanes.names:
-            if name not in names:
-                await self._lanes.end(name)
-                log.info("pipeline ended: no file names it any more", pipeline=name)
-                results.append("ended")
         for pipeline in decision.pipelines.values():
             if not self._lanes.runs(pipeline):
                 results.append("swapped" if pipeline.name in self._lanes else "started")
@@ -233,9 +179,15 @@ def recall(revision: Revision, directory: Path, environ: Mapping[str, str]) -> P
         return None
 
 
-def _read(file: Path, content: bytes | None, environ: Mapping[str, str]) -> Reading:
+def read(file: Path, content: bytes | None, environ: Mapping[str, str]) -> Reading:
+    """Compile what was read of a file, whatever stands there by now."""
+    if content is None:
+        what = "cannot be read; accepted is a file that this user may read"
+        return Reading(None, None, (Problem(str(file), 0, "", what),))
     try:
-        return Reading(content, load_pipeline(file, environ))
+        # A byte that is no UTF-8 survives this, and is refused with its place.
+        text = content.decode(errors="surrogateescape")
+        return Reading(content, compile_pipeline(text, str(file), environ))
     except ConfigErrors as errors:
         return Reading(content, None, errors.problems)
     except Exception as error:  # a mistake of ours costs this one file, not the others
@@ -245,8 +197,12 @@ def _read(file: Path, content: bytes | None, environ: Mapping[str, str]) -> Read
 
 
 def _content(file: Path) -> bytes | None:
+    """Read a file as far as any is compiled; a pipe or a device, which may never end, is not one."""
     try:
-        return file.read_bytes()
+        if not file.is_file():
+            return None
+        with file.open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)
     except OSError:
         return None
 

@@ -41,6 +41,7 @@ class Reporter:
 
     def __init__(self, descriptor: int | None, make: Callable[[], Report], stop: asyncio.Event) -> None:
         self._descriptor, self._make, self._stop = descriptor, make, stop
+        self._rest = b""
 
     async def run(self) -> None:
         """Report now and every second until told to stop; more often while not ready, so that a start is seen soon."""
@@ -48,15 +49,16 @@ class Reporter:
             report = self._make()
             self.send(report)
             with contextlib.suppress(TimeoutError):
-                wait_s = REPORT_EVERY_S if report.is_ready else REPORT_UNREADY_EVERY_S
+                wait_s = REPORT_EVERY_S if report.is_ready and not self._rest else REPORT_UNREADY_EVERY_S
                 await asyncio.wait_for(self._stop.wait(), wait_s)
 
     def send(self, report: Report) -> None:
-        """Write one report; a full pipe skips it, the next one says more."""
+        """Write one report, or the rest of one that did not fit into the pipe; what a full pipe skips the next says."""
         if self._descriptor is None:
             return
+        line = self._rest or encode_report(report)
         try:
-            os.write(self._descriptor, encode_report(report))
+            self._rest = line[os.write(self._descriptor, line) :]
         except BlockingIOError:
             return
         except BrokenPipeError:

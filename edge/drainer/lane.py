@@ -56,6 +56,7 @@ class PipelineDrainer:
         self._page_events = page_events
         self._paused = Pause()
         self._is_page_first = False
+        self._authors: dict[int, Pipeline | None] = {}
 
     async def open(self) -> None:
         """Remember a pause from before this process, or this content of the file, began."""
@@ -99,14 +100,19 @@ class PipelineDrainer:
         if any(row.deaths >= DEATHS_BEFORE_ALONE for row in rows):
             rows = rows[:1]
         settled, jobs = await self._sort_due(rows)
+        # First, and for good: what is not sent must not follow later events of its visitor after a death.
+        await self._settle_due(settled)
         if jobs:
             sent = {job.seq: job.payload for job in jobs}
             taken = [row for row in rows if row.seq in sent]
             await self.ledger.take_due((row, sent[row.seq]) for row in taken)
-            settled += await self._send(jobs, lambda: self.ledger.untake_due(taken))
-        await self._store(lambda: self.ledger.settle_due(settled, self._clock.now_ms()))
-        self._count(settled)
+            await self._settle_due(await self._send(jobs, lambda: self.ledger.untake_due(taken)))
         return True
+
+    async def _settle_due(self, settled: Sequence[Settlement]) -> None:
+        if settled:
+            await self._store(lambda: self.ledger.settle_due(settled, self._clock.now_ms()))
+            self._count(settled)
 
     async def _sort_due(self, rows: Sequence[WaitingRow]) -> tuple[list[Settlement], list[Job]]:
         envelopes = await self._spool.read_at(row.seq for row in rows)
@@ -183,14 +189,19 @@ class PipelineDrainer:
         """Find what rendered a page before: a repeat has the same content, whatever the file says by now."""
         if page.rendered_by is None:
             return page, self.pipeline
-        revision = await self.ledger.revision(page.rendered_by)
+        if page.rendered_by not in self._authors:
+            self._authors[page.rendered_by] = await self._find_author(page.rendered_by)
+        author = self._authors[page.rendered_by]
+        return (page, author) if author else (replace(page, rendered_by=None), self.pipeline)
+
+    async def _find_author(self, number: int) -> Pipeline | None:
+        revision = await self.ledger.revision(number)
         if revision.hash == self.pipeline.hash:
-            return page, self.pipeline
-        recalled = self._recall(revision)
+            return self.pipeline
+        recalled = await asyncio.to_thread(self._recall, revision)
         if recalled is None:
             log.warning("an unfinished page is rendered anew", pipeline=self.pipeline.name, was=revision.hash)
-            return replace(page, rendered_by=None), self.pipeline
-        return page, recalled
+        return recalled
 
     def _killer(self, entry: Entry, envelopes: dict[int, Row]) -> Settlement:
         end = Settlement(seq=entry.seq, visitor=entry.visitor, fate=Fate.DEAD, attempts=DEATHS_BEFORE_DEAD)
@@ -199,7 +210,8 @@ class PipelineDrainer:
     def _sort_entry(self, entry: Entry, envelope: Row | None, author: Pipeline) -> Settlement | Job | None:
         """Give an event's settlement, or the job of sending it; None for a duplicate, which no pipeline counts.
 
-        Whether it may be sent is for the file as it is now to say, what is sent for `author`.
+        `author` says what is sent and to whom, as when the page was sent before; the file as it is now may only
+        stop it. Who stayed behind then stays behind, and does not follow the same visitor's later events.
         """
         end = Settlement(seq=entry.seq, visitor=entry.visitor, fate=Fate.DAMAGED)
         if entry.fate is JournalFate.DUPLICATE:
@@ -209,10 +221,10 @@ class PipelineDrainer:
             return end
         if author.event_plan(event.canonical_name) is None:
             return replace(end, fate=Fate.UNMAPPED)
-        if self.pipeline.purposes & ~entry.granted:
+        if (self.pipeline.purposes | author.purposes) & ~entry.granted:
             return replace(end, fate=Fate.WITHHELD)
-        if not self.pipeline.is_deliverable(entry.identifiers) and self.pipeline.is_enabled:
-            return replace(end, fate=Fate.HELD if self.pipeline.anonymous == "hold" else Fate.SKIPPED)
+        if not author.is_deliverable(entry.identifiers) and self.pipeline.is_enabled:
+            return replace(end, fate=Fate.HELD if author.anonymous == "hold" else Fate.SKIPPED)
         if self._is_expired(entry.received_at_ms):
             return replace(end, fate=Fate.EXPIRED)
         if not self.pipeline.is_enabled:

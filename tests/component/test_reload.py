@@ -1,6 +1,7 @@
 """A changed pipeline file runs from the next step on; one with an error changes nothing but what is shown."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import orjson
@@ -229,6 +230,16 @@ async def test_a_file_that_is_still_being_written_is_not_taken_in_parts(room):
     room.while_pausing = [lambda: room.write("klaviyo", edited(LOOKED))]
     await room.change()
     assert (room.counted("edge_pipeline_reloads_total", result="swapped"), room.reloader.problems) == (1, [])
+
+
+async def test_what_is_no_file_is_refused_and_never_waited_for(room):
+    before = room.hashes
+    os.mkfifo(room.folder / "pipe.yaml")
+    (room.folder / "folder.yaml").mkdir()
+    await room.change()
+    what = "cannot be read; accepted is a file that this user may read"
+    assert room.reloader.problems == [f"{room.folder}/{name}.yaml: {what}" for name in ("folder", "pipe")]
+    assert room.hashes == before
 
 
 async def test_a_folder_that_is_gone_ends_nothing(room):

@@ -1,16 +1,11 @@
 """What a death finds: files that are broken by then, pages that were on their way, names that are taken."""
 
-from dataclasses import replace
-
 import pytest
 
-from edge.app.reloading import Reading, decide
-from edge.delivery import Fate
-from edge.errors import Problem
+from edge.delivery import Fate, Response
 from edge.ledger import DeliveryLedger
 from edge.ledger.database import fetch
-from edge.pipeline import compile_pipeline
-from tests.backroom import ENVIRON, PIPELINE
+from tests.backroom import PIPELINE
 from tests.folder_room import VIEWED, FolderRoom, edited
 
 BROKEN = PIPELINE.replace("metric:", "metrik:", 1)
@@ -149,6 +144,103 @@ async def test_consent_for_a_page_that_is_taken_again_is_asked_of_the_changed_fi
     assert (await room.fates(event))["klaviyo"].fate is Fate.WITHHELD
 
 
+async def test_what_was_withheld_beside_a_page_that_is_taken_again_stays_withheld(tmp_path):
+    """Else it would follow the visitor's later events, which went out before the death."""
+    room = await FolderRoom.open(tmp_path, klaviyo=edited(more="consent: [advertising]\n"))
+    await room.room.identify(1, email="visitor@shop.example")
+    first = await room.room.store(1, "view_item", consent={"marketing": "granted", "advertising": "denied"})
+    second = await room.room.store(1, "view_item")
+    await room.room.resolve()
+    await die_before_settling(room)
+    room.write("klaviyo", edited(LOOKED))
+    await room.restart()
+    await room.work()
+    assert room.room.transport.ids == [second.id, second.id]
+    assert (await room.fates(first))["klaviyo"].fate is Fate.WITHHELD
+    await room.close()
+
+
+async def test_a_stranger_beside_a_page_that_is_taken_again_stays_held_when_the_file_sends_strangers_now(room):
+    """What rendered the page has no identifier for a stranger: sent as it was, the event would be dead."""
+    await room.view()
+    stranger = await room.room.store(2, "view_item")
+    await room.room.resolve()
+    await die_before_settling(room)
+    room.write(
+        "klaviyo",
+        edited(more="anonymous: send\n").replace("external_id:", "anonymous_id: {source: id}\n    external_id:"),
+    )
+    await room.restart()
+    await room.work()
+    assert (await room.fates(stranger))["klaviyo"].fate is Fate.HELD
+    assert (room.sent, room.reloader.problems) == ([VIEWED, VIEWED], [])
+
+
+async def test_a_stranger_in_a_page_that_is_taken_again_is_not_held_by_a_file_that_holds_strangers_now(tmp_path):
+    """Released later, what was sent already would be sent again with other bytes."""
+    sends = edited(more="anonymous: send\n").replace("external_id:", "anonymous_id: {source: id}\n    external_id:")
+    room = await FolderRoom.open(tmp_path, klaviyo=sends)
+    await room.room.store(1, "view_item")
+    await room.room.resolve()
+    await die_before_settling(room)
+    room.write("klaviyo", edited(LOOKED))
+    await room.restart()
+    await room.work()
+    await room.room.identify(1, email="visitor@shop.example")
+    await room.work()
+    assert room.sent == [VIEWED, VIEWED]
+    assert room.room.transport.requests[0].body == room.room.transport.requests[1].body
+    await room.close()
+
+
+async def test_what_was_skipped_beside_waiting_events_that_are_taken_again_stays_skipped(tmp_path):
+    """Else it would follow the visitor's later events, which went out before the death."""
+    unlike = PIPELINE.replace("{metric:", "{when: \"properties.item_name != 'Lamp'\", metric:", 1)
+    room = await FolderRoom.open(tmp_path, klaviyo=unlike)
+    first = await room.room.store(1, "view_item", properties={"item_name": "Lamp"})
+    second = await room.room.store(1, "view_item", properties={"item_name": "Moon Teapot"})
+    await room.work()
+    await room.room.identify(1, email="visitor@shop.example")
+    await room.room.resolve()
+    room.room.transport.answers = [Died()]
+    with pytest.raises(Died):
+        await room.lanes.step("klaviyo")
+    room.write("klaviyo", edited(LOOKED))
+    await room.restart()
+    await room.work()
+    assert room.room.transport.ids == [second.id, second.id]
+    assert (await room.fates(first))["klaviyo"].fate is Fate.SKIPPED
+    await room.close()
+
+
+async def test_what_rendered_an_unfinished_page_is_compiled_once_however_long_the_page_rests(room):
+    room.room.transport.always = Response(401, {}, b"")
+    await room.view(1)
+    await room.work()
+    await room.view(2)
+    await room.room.resolve()
+    room.room.clock.advance(3_600)
+    await die_before_settling(room)
+    room.write("klaviyo", edited(LOOKED))
+    await room.restart()
+    for _ in range(10):
+        await room.lanes.step("klaviyo")
+    assert len(room.recalled) == 1
+
+
+async def test_a_full_ledger_starts_with_what_ran_and_follows_the_folder_when_there_is_room(room):
+    before = room.hashes
+    await room.fill(is_full=True)
+    room.write("klaviyo", edited(LOOKED, more=f"# {'long ' * 5_000}\n"))
+    await room.restart()
+    assert room.hashes == before
+    await room.change()
+    assert room.hashes == before
+    await room.fill(is_full=False)
+    await room.change()
+    assert room.hashes.keys() == before.keys() and room.hashes != before
+
+
 async def test_another_integration_under_a_known_name_is_refused_over_a_restart_too(room):
     before = room.hashes
     async with room.room.database.transaction() as db:
@@ -159,13 +251,3 @@ async def test_another_integration_under_a_known_name_is_refused_over_a_restart_
     assert (room.reloader.problems, room.hashes) == ([problem], before)
     await room.restart()
     assert (room.reloader.problems, room.hashes) == ([problem], before)
-
-
-def test_another_integration_keeps_what_ran():
-    runs = compile_pipeline(PIPELINE, "klaviyo.yaml", ENVIRON)
-    other = replace(runs, integration="another-vendor", hash="0" * 16)
-    decision = decide({"klaviyo.yaml": Reading(b"", other)}, {"klaviyo.yaml": runs}, {"klaviyo": "klaviyo-events-api"})
-    what = "'another-vendor' is not what 'klaviyo' delivers to, which is klaviyo-events-api"
-    problem = Problem("klaviyo.yaml", 0, "integration", f"{what}; accepted is a new name for another destination")
-    assert decision.pipelines == {"klaviyo.yaml": runs}
-    assert decision.problems == {"klaviyo.yaml": (problem,)}
