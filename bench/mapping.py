@@ -157,7 +157,7 @@ def purchase_by_hand(source: dict[str, Any]) -> dict[str, Any]:
         made["$event_id"] = value
     if (value := properties.get("value")) is not None:
         made["$value"] = value
-    if (value := properties.get("transaction_id")) is not None:
+    if value := properties.get("transaction_id") or properties.get("order_id"):
         made["OrderId"] = value if isinstance(value, str) else str(value)
     if (value := properties.get("currency")) is not None:
         made["Currency"] = value

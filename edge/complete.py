@@ -1,18 +1,19 @@
 """Completing an event: what a shop's page leaves out although it can be known for certain.
 
 Pages write the same thing in two ways: flat (`properties.item_name`) or as a list (`properties.items[0].item_name`).
-Mappings then find either. Seven rules, in this order, and nothing else is ever added:
+Mappings then find either. Eight rules, in this order, and nothing else is ever added:
 
 1. `value`, `price` and `quantity` written as text become numbers, at the top and in every item.
 2. An event without `items`, with an `item_id` or an `item_name` at the top, has one item: the item fields at the top
    (`ITEM_KEYS`, a closed list).
 3. An item without `categories` has those of its categories that are texts (`CATEGORY_KEYS`, in that order) as a list.
-4. The fields of a single item also stand at the top, where the top has none of that name; its `value` only if the top
-   names no discount and no coupon, as the item's worth is then not the event's.
-5. `num_items` is the sum of the quantities, where absent; an item without a quantity counts once.
-6. `value` is the sum of price times quantity, where absent and certain: every item has a price, none of the quantities
-   is unreadable, and no discount or coupon is named anywhere.
-7. So is the `value` of each item: its own price times quantity, if it names no discount and no coupon itself.
+4. `currency` is the one that every item names, where absent.
+5. The fields of a single item also stand at the top, where the top has none of that name; its `value` only if the top
+   names no discount, no coupon and no other currency, as the item's worth is then not the event's.
+6. `num_items` is the sum of the quantities, where absent; an item without a quantity counts once.
+7. `value` is the sum of price times quantity, where absent and certain: every item has a price, none of the quantities
+   is unreadable, no item names another currency than the top, and no discount or coupon is named anywhere.
+8. So is the `value` of each item: its own price times quantity, if it names no discount and no coupon itself.
 
 Null counts as absent. What is no list of objects is left alone.
 """
@@ -52,17 +53,18 @@ def completed(properties: Mapping[str, JSON]) -> dict[str, JSON]:
     if lines is None:
         return full
     for line in lines:
-        if line.get("categories") is None:
-            _set(line, "categories", _categories(line))
+        _fill(line, "categories", _categories(line))
+    if full.get("currency") is None:
+        _fill(full, "currency", _currency(lines))
     if len(lines) == 1:
         _lift(full, lines[0])
     if full.get("num_items") is None:
-        _set(full, "num_items", _count(full, lines))
-    if full.get("value") is None and not _is_reduced(full):
-        _set(full, "value", _worth(lines or [full]))
+        _fill(full, "num_items", _count(full, lines))
+    if full.get("value") is None and _is_the_events_worth(full, lines):
+        _fill(full, "value", _worth(lines or [full]))
     for line in lines:
         if line.get("value") is None:
-            _set(line, "value", _worth([line]))
+            _fill(line, "value", _worth([line]))
     if lines:
         full["items"] = [*lines]
     return full
@@ -81,8 +83,9 @@ def _lines(full: Line) -> list[dict[str, JSON]] | None:
 def _with_numbers(line: Line) -> dict[str, JSON]:
     copy = dict(line)
     for key in NUMERIC_KEYS:
-        if isinstance(copy.get(key), str):
-            _set(copy, key, number_of(copy[key]))
+        number = number_of(copy[key]) if isinstance(copy.get(key), str) else None
+        if number is not None:
+            copy[key] = number
     return copy
 
 
@@ -91,16 +94,32 @@ def _categories(line: Line) -> list[JSON] | None:
     return [*named] or None
 
 
-def _set(full: dict[str, JSON], key: str, value: JSON) -> None:
-    if value is not None:
+def _currency(lines: Sequence[Line]) -> JSON:
+    """Give the currency that every item names, as the first one writes it."""
+    codes = set(map(_code, lines))
+    return lines[0]["currency"] if len(codes) == 1 and None not in codes else None
+
+
+def _code(line: Line) -> str | None:
+    code = line.get("currency")
+    return code.strip().upper() or None if isinstance(code, str) else None
+
+
+def _fill(full: dict[str, JSON], key: str, value: JSON) -> None:
+    if value is not None and full.get(key) is None:
         full[key] = value
 
 
 def _lift(full: dict[str, JSON], line: Line) -> None:
-    is_reduced = _is_reduced(full)
+    takes_value = _is_the_events_worth(full, [line])
     for key, value in line.items():
-        if value is not None and full.get(key) is None and not (is_reduced and key == "value"):
-            full[key] = value
+        if takes_value or key != "value":
+            _fill(full, key, value)
+
+
+def _is_the_events_worth(full: Line, lines: Sequence[Line]) -> bool:
+    """Tell whether what the items are worth is what the event is: nothing taken off it, and all in its currency."""
+    return not _is_reduced(full) and all(_code(line) in (None, _code(full)) for line in lines)
 
 
 def _is_reduced(line: Line) -> bool:

@@ -64,11 +64,12 @@ class Event:
 
     @property
     def order_id(self) -> str | None:
-        """A purchase's order id: its `transaction_id` or, where that is absent, its `order_id`; else None."""
+        """A purchase's order id: its `transaction_id` or, where that is absent or blank, its `order_id`; else None."""
         if self.canonical_name != "purchase":
             return None
         given = (self.properties.get(key) for key in ORDER_ID_KEYS)
-        value = next((value for value in given if value not in (None, "")), None)
+        texts = (value.strip() if isinstance(value, str) else value for value in given)
+        value = next((value for value in texts if value not in (None, "")), None)
         return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 

@@ -1,6 +1,7 @@
 """Typed reading of a file's values: every problem is collected, with its place and what would be accepted."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import Enum
@@ -12,7 +13,7 @@ from edge.units import DURATION, DURATION_UNITS_S, RATE, SIZE, SIZE_UNITS_BYTES,
 from edge.units import parse_duration_s as parse_duration_s
 from edge.units import parse_rate as parse_rate
 from edge.units import parse_size_bytes as parse_size_bytes
-from edge.yamlfile import Node, plain_value, variables_of
+from edge.yamlfile import Node, defaults_of, plain_value, variables_of
 from edge.yamlfile import Problems as Problems
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ Required: TypeAlias = Literal[_Marker.REQUIRED]
 
 LIST = "a list of {}: [a, b], or one a line after '- '; [] for none"
 MAPPING = "'key: value', one a line"
+_SHELL_LIKE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 MAX_HINTED_CHARS = 100
 REFERENCE = "a reference to an environment variable, ${NAME}"
 
@@ -79,6 +81,11 @@ class Reader:
         """Give a problem with a key, or with its absence, without noting it."""
         node = self._nodes.get(key, self._node)
         return Problem(node.file, node.key_line, self.path_of(key), what, node.key_column)
+
+    def is_from_environ(self, key: str) -> bool:
+        """Tell whether a variable gave (part of) a key's value, or of an entry of its list."""
+        node = self._nodes[key]
+        return any(one.is_from_environ for one in (node.value if isinstance(node.value, list) else [node]))
 
     def is_unread(self, key: str) -> bool:
         """Tell whether a getter could not read a key, so that the value it gave says nothing."""
@@ -291,8 +298,11 @@ def _secret(node: Node, allow_literal: bool) -> Secret:
     text = _text(node)
     if not text:
         raise ValueError(f"is empty; accepted is {REFERENCE}, that is set")
-    if not allow_literal and not node.is_from_environ and looks_like_key(text):
+    literals = [*defaults_of(node.written or ""), *([] if node.is_from_environ else [text])]
+    if not allow_literal and any(map(looks_like_key, literals)):
         raise ValueError(f"stands in the file itself; accepted is {REFERENCE}")
+    if _SHELL_LIKE.fullmatch(node.written or ""):
+        raise ValueError(f"is no reference without its braces; accepted is {REFERENCE}")
     if text != text.strip() or not text.isprintable():
         raise ValueError("has a space or line end around it or a control character in it; accepted is the bare key")
     return Secret(text)

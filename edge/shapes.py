@@ -56,10 +56,19 @@ def size(description: str, **facts: object) -> Shape:
     return word(description, _amount(SIZE_UNITS_BYTES), **_told(SIZE), **facts)
 
 
+def reference(description: str) -> Shape:
+    """Give a credential that can only come from the environment."""
+    return _credential(description, REFERENCE)
+
+
 def secret(description: str) -> Shape:
-    """Give a credential: nothing but a reference."""
+    """Give a credential: a reference, or a text that is too short to be a real one, as the sandbox takes."""
+    return _credential(description, or_reference(r"(?!(?:[ps]k|whsec|shpss|shpat)_|\$)\S{1,19}"))
+
+
+def _credential(description: str, pattern: str) -> Shape:
     told = _told("a reference to an environment variable, ${NAME}")
-    return {"description": description, "type": "string", "pattern": REFERENCE, "examples": ["${NAME}"], **told}
+    return {"description": description, "type": "string", "pattern": pattern, "examples": ["${NAME}"], **told}
 
 
 def base_url(description: str, **facts: object) -> Shape:

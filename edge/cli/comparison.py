@@ -18,8 +18,8 @@ from edge.pipeline import Pipeline
 Kind: TypeAlias = Literal["added", "removed", "changed", "otherwise"]
 KINDS: tuple[Kind, ...] = ("added", "removed", "changed", "otherwise")
 EXAMPLES = 3
-# Event names come from outside: what goes beyond is counted as one group.
-MAX_GROUPS = 200
+# Event names come from outside: beyond so many, those that no file lists are counted as one group.
+MAX_GROUPS = 50
 MORE_EVENTS = "other events"
 _GONE = object()
 _POSITION = re.compile(r"\.\d+")
@@ -37,6 +37,10 @@ class Pair:
     def is_same(self) -> bool:
         """Whether both files say the same, so that no event can tell them apart."""
         return self.today is not None and self.edited is not None and self.today.text == self.edited.text
+
+    def lists(self, event: str) -> bool:
+        """Whether one of the files names an event, not only with "*"."""
+        return any(one is not None and event in one.events for one in (self.today, self.edited))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +131,13 @@ class Comparison:
         if example is None:
             return False
         self.counts[example.kind] += 1
-        key = (pair.name, known.event.canonical_name)
-        if key not in self._groups and len(self._groups) >= MAX_GROUPS:
-            key = (pair.name, MORE_EVENTS)
-        self._groups.setdefault(key, Group(*key)).note(example)
+        self._group(pair, known.event.canonical_name).note(example)
         return True
+
+    def _group(self, pair: Pair, event: str) -> Group:
+        is_new = (pair.name, event) not in self._groups and not pair.lists(event)
+        key = (pair.name, MORE_EVENTS if is_new and len(self._groups) >= MAX_GROUPS else event)
+        return self._groups.setdefault(key, Group(*key))
 
 
 def compare(pair: Pair, known: Known) -> Example | None:

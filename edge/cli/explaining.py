@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 
 import click
@@ -25,6 +26,8 @@ from edge.pipeline import files_of
 
 STYLES = {Fate.DELIVERED: "green", Fate.WAITING: "yellow", Fate.HELD: "cyan", Fate.WITHHELD: "magenta"}
 TROUBLE = "bold red"
+# What `edge tail` and `edge dead list` show of an id.
+BEGINNING = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,12}…?")
 
 
 @click.command()
@@ -38,6 +41,8 @@ def why(config: Config, event_id: str, is_json: bool) -> None:
     if story is None:
         text = "was refused at the door, was never sent, or is older than the journal"
         click.echo(f"No event with the id or number {plain(asked, 80)!r} is known here: it {text}.", err=True)
+        if BEGINNING.fullmatch(asked):
+            click.echo("Is it the beginning of an id? Then use the number that stands before it, '#1042'.", err=True)
         sys.exit(1)
     now_ms = surroundings().clock.now_ms()
     if is_json:

@@ -15,6 +15,7 @@ from edge.cli.times import moment, span
 STYLES: dict[Kind, str] = {"added": "green", "removed": "red", "changed": "yellow", "otherwise": "cyan"}
 MAX_LINES = 8
 MAX_VALUE_CHARS = 60
+MAX_PATH_CHARS = 120
 # What no stored event shows, as every one is judged at the moment it was accepted.
 WAITS = ("hold_for_s", "fresh_for_s", "max_age_s")
 
@@ -96,7 +97,7 @@ def _fate(side: Side) -> str:
 
 
 def _difference(one: Difference) -> Text:
-    path = plain(one.path)
+    path = plain(one.path, MAX_PATH_CHARS)
     if one.is_masked:
         return Text(f"{path}: changed", "yellow")
     was, becomes = _value(one.today), _value(one.edited)
@@ -121,8 +122,8 @@ def _totals(outcome: Outcome) -> list[Text]:
     if left_out := _left_out(outcome):
         text = ", ".join(f"{reason} {count:,}" for reason, count in left_out.items())
         lines.append(Text(f"Left out: {text}.", "yellow"))
-    total = f"Of {comparison.looked_at:,} events looked at: {counts}; {comparison.same:,} the same."
-    return [*lines, Text(total, "bold")]
+    same = f"Of {comparison.looked_at:,} events looked at, {comparison.same:,} go as before in every pipeline."
+    return [*lines, Text(same, "bold"), Text(f"Of the others, once for each pipeline: {counts}.", "bold")]
 
 
 def _left_out(outcome: Outcome) -> dict[str, int]:

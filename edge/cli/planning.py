@@ -50,7 +50,7 @@ def plan(
     Takes stored events through today's files and the edited ones: each as if it were delivered at the moment it was
     accepted, with what is known of its visitor and still granted by now. An event counts for each pipeline as added
     (only the edited file sends it), removed (only today's does), changed (both do, not the same), or otherwise
-    (neither does, for different reasons). Exit 2 when an edited file is invalid.
+    (neither does, and what becomes of it differs: unmapped before, dead now). Exit 2 when an edited file is invalid.
     """
     since_ms = _moment(since, surroundings().clock.now_ms())
     pairs = _pairs(config, directory, pipeline)
@@ -63,9 +63,9 @@ def plan(
 
 
 def _moment(text: str, now_ms: int) -> int:
-    """Read `--since`: a span back from now, or a moment."""
+    """Read `--since`: a span back from now, or a moment; nothing was accepted before 1970."""
     try:
-        return now_ms - round(parse_duration_s(text) * 1_000)
+        return max(0, now_ms - round(parse_duration_s(text) * 1_000))
     except ValueError:
         pass
     try:
@@ -75,17 +75,17 @@ def _moment(text: str, now_ms: int) -> int:
     at_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)
     if at_ms > now_ms:
         raise click.UsageError(f"--since: {text} lies ahead; accepted is a moment that has been")
-    return at_ms
+    return max(0, at_ms)
 
 
 def _pairs(config: Config, directory: Path, only: str | None) -> list[Pair]:
     today, edited = _load(config.pipelines), _load(directory)
     tell_problems(edited)
-    if edited.problems:
-        sys.exit(WRONG_USE)
     tell_problems(today)
     if today.problems:
-        click.echo(f"{config.pipelines}: what has a problem there counts as not there today", err=True)
+        click.echo("what runs today is not what its files say: mend them, then compare", err=True)
+    if today.problems or edited.problems:
+        sys.exit(WRONG_USE)
     tell_unset(dict.fromkeys(today.unset + edited.unset))
     names = sorted({*today.pipelines, *edited.pipelines})
     if only is not None and only not in names:

@@ -61,7 +61,7 @@ def preview(
     """
     named, event_file = _split(arguments, has_id=event_id is not None)
     if only is not None and (event_id is not None or event_file is not None):
-        raise click.UsageError("--only picks among the examples; without an event there are some")
+        raise click.UsageError("--only picks one of the examples, and an event was given; accepted is one of the two")
     pipelines = _pipelines(config, named)
     known = _known(config, {"email": email, "phone": phone, "customer_id": customer_id})
     consent = ConsentSettings(config.consent.default, config.consent.gpc_denies)

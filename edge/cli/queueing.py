@@ -101,7 +101,8 @@ def _notes(depth: PipelineDepth, file: Pipeline | None, is_any_broken: bool) -> 
     if depth.paused:
         notes.append(f"paused, its credentials are refused ({plain(depth.paused)}); one event is tried every 15 min")
     if file is None:
-        notes.append("a file has an error, see `edge check`" if is_any_broken else "no file has this name any more")
+        broken = "no file that can be read has this name; a running service goes on as before, see `edge check`"
+        notes.append(broken if is_any_broken else "no file has this name any more")
     elif not file.is_enabled:
         notes.append("disabled: its events are skipped")
     others = [count for fate, count in depth.events.items() if fate not in (Fate.WITHHELD, Fate.UNMAPPED)]

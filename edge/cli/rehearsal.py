@@ -1,5 +1,6 @@
 """What a pipeline would make of an event, with nothing stored and nothing sent."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -17,7 +18,20 @@ from edge.wire import Arrival, Rejected, parse_events, read_batch
 
 BROWSER = "0" * 32
 UNMAPPED = "the file says nothing of this event"
+NEWEST_MS = 253_402_300_799_999  # 9999-12-31, the last that ISO 8601 writes
 Word: TypeAlias = Literal["sent", "unmapped", "withheld", "held", "skipped", "expired", "dead"]
+
+
+def _is_moment(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= NEWEST_MS
+
+
+# What stands in an envelope: its keys, how a right value is told, and what it is called.
+ENVELOPE: tuple[tuple[tuple[str, ...], Callable[[object], bool], str], ...] = (
+    (("id", "name", "source", "browser"), lambda value: isinstance(value, str), "a text"),
+    (("time", "received_at"), _is_moment, "a moment; accepted are milliseconds since 1970"),
+    (("properties", "traits", "context"), lambda value: isinstance(value, dict), "an object"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +66,25 @@ def read_events(text: bytes, now_ms: int) -> tuple[list[Event], list[Rejected]]:
     except orjson.JSONDecodeError as error:
         raise EdgeError(f"it is not JSON: {error.args[0].partition(':')[0]}") from error
     if isinstance(tree, dict) and "received_at" in tree:
-        try:
-            return [decode(text)], []
-        except ValueError as error:
-            raise EdgeError(f"it looks like a stored envelope and is {error}") from error
+        return [_stored(tree, text)], []
     batch = (
         tree if isinstance(tree, dict) and "events" in tree else {"events": tree if isinstance(tree, list) else [tree]}
     )
     arrival = Arrival(now_ms, BROWSER_SOURCE, BROWSER, None, None, has_gpc=False)
     return parse_events(read_batch(orjson.dumps(batch)), arrival)
+
+
+def _stored(tree: dict[str, Any], text: bytes) -> Event:
+    """Read an envelope that may have been written by hand."""
+    try:
+        event = decode(text)
+    except ValueError as error:
+        raise EdgeError(f"it looks like a stored envelope and is {error}") from error
+    for keys, is_right, told in ENVELOPE:
+        wrong = next((key for key in keys if not is_right(tree[key])), None)
+        if wrong is not None:
+            raise EdgeError(f"it looks like a stored envelope, and its key {wrong} is not {told}")
+    return event
 
 
 def rehearse(pipeline: Pipeline, event: Event, identifiers: Identifiers, *, granted: Purpose, now_ms: int) -> Rehearsal:

@@ -103,7 +103,7 @@ FEATURES = (
 PARAMETERS = section(
     "What Klaviyo needs.",
     {
-        "private_api_key": secret("A private key with the scope events:write; only as ${NAME}."),
+        "private_api_key": secret("A private key with the scope events:write, as ${NAME}."),
         "endpoint": choice(
             "Which call carries events; this version sends single events for each.", ENDPOINTS, default="auto"
         ),

@@ -60,11 +60,19 @@ async def find_first_since(db: aiosqlite.Connection, at_ms: int) -> int:
 
 
 async def find_open_from(db: aiosqlite.Connection, seqs: Iterable[int], last: int) -> list[int]:
-    """Give, for each number, the first event at or behind it, up to `last`, that goes on to the pipelines."""
-    found: dict[int, None] = {}
+    """Give, for each of rising numbers, the first event at or behind it, up to `last`, that goes on to the pipelines.
+
+    Each such event is given once, and a stretch without any is walked through once.
+    """
+    found: list[int] = []
     for seq in seqs:
-        found |= {row[0]: None for row in await fetch(db, OPEN_FROM, (seq, last))}
-    return list(found)
+        if found and seq <= found[-1]:
+            continue
+        rows = await fetch(db, OPEN_FROM, (seq, last))
+        if not rows:
+            break
+        found.append(rows[0][0])
+    return found
 
 
 def _decision(row: tuple[Any, ...]) -> DecisionView:

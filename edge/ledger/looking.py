@@ -179,7 +179,7 @@ class LedgerView:
         return await find_first_since(self._db, at_ms)
 
     async def open_from(self, seqs: Iterable[int], last: int) -> list[int]:
-        """Give, for each number, the first event at or behind it, up to `last`, that goes on to the pipelines."""
+        """Give, for each of rising numbers, the first event from it up to `last` that goes on to the pipelines."""
         return await find_open_from(self._db, seqs, last)
 
     async def visitor(self, visitor: int) -> VisitorView | None:

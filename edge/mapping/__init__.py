@@ -14,7 +14,7 @@ target out; `default` fills it, `required` makes it a reason not to send the eve
 what `type` may; `paths`, `templates` and `expressions` read what stands in a rule as text.
 """
 
-from edge.mapping.expressions import Expression, compile_expression
+from edge.mapping.expressions import Expression, compile_expression, read_by
 from edge.mapping.paths import look_up
 from edge.mapping.rendering import Mapping, Unfit, apply
 from edge.mapping.rules import MODES, compile_mapping
@@ -30,4 +30,5 @@ __all__ = [
     "compile_expression",
     "compile_mapping",
     "look_up",
+    "read_by",
 ]

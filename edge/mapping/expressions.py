@@ -20,8 +20,9 @@ MAX_NESTING = 60  # of an expression's parts, and of what it gives
 MAX_VALUES = 100_000
 WRONG = "is not a JMESPath expression"
 ACCEPTED = "accepted is one such as properties.value > `0`"
-
-
+_CHAINS = frozenset(
+    {"subexpression", "index_expression", "projection", "filter_projection", "value_projection", "flatten", "pipe"}
+)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -51,6 +52,26 @@ def compile_expression(text: str) -> Expression:
         if part["type"] == "function_expression":
             _check_call(part)
     return _bounded(parsed.search)
+
+
+def read_by(text: str) -> list[str]:
+    """Give the keys that an expression reads from the top of what it is evaluated on; [] where it is none."""
+    try:
+        return list(dict.fromkeys(_tops(jmespath.compile(text).parsed)))
+    except (JMESPathError, RecursionError):
+        return []
+
+
+def _tops(part: dict[str, Any]) -> Iterator[str]:
+    """Walk what is evaluated on the whole; behind a dot, a bracket or a bar, only the beginning is."""
+    if part["type"] == "field":
+        yield part["value"]
+    elif part["type"] in _CHAINS:
+        yield from _tops(part["children"][0])
+    elif part["type"] != "expref":
+        for child in part["children"]:
+            if isinstance(child, dict):
+                yield from _tops(child)
 
 
 def _where(position: int, text: str) -> str:

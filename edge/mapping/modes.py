@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from edge.mapping.expressions import Expression, compile_expression
+from edge.mapping.expressions import Expression, compile_expression, read_by
 from edge.mapping.paths import Get, look_up, parse_path
 from edge.mapping.rendering import Finish, Unfit
 from edge.mapping.templates import NO_TEMPLATE, filled, parse_template
@@ -23,7 +23,8 @@ class Made:
 
     `path` is what messages name; `steps` are those of the path it reads, none for the whole source. `make` gets what
     stands there, never None, and gives the value, None for none, or an Unfit; `strict` does the same where a value is
-    required and knows better than `missing` what to say. `written` are the values that the file itself holds.
+    required and knows better than `missing` what to say. `written` are the values that the file itself holds. `reads`
+    are paths from the top of the source, each with the key it stands under; those of `steps` are not among them.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Made:
     is_open: bool = True
     inner: tuple[str, ...] = ()
     written: Sequence[tuple[Reader, str]] = ()
+    reads: Sequence[tuple[str, str]] = ()
 
 
 def parsed_at(reader: Reader, key: str, parse: Callable[[str], T], fallback: T) -> T:
@@ -67,7 +69,8 @@ def first_of(reader: Reader) -> Made:
     node, paths = reader.node("sources"), reader.parsed_list("sources", parse_path, ())
     if node is None or node.value == []:
         reader.refuse("sources", f"is {'missing' if node is None else 'empty'}; accepted is {SOURCES}")
-    return Made(" or ".join(paths), make=_first_there([look_up(path) for path in paths]))
+    find = _first_there([look_up(path) for path in paths])
+    return Made(" or ".join(paths), make=find, reads=[("sources", path) for path in paths])
 
 
 def _first_there(finders: Sequence[Get]) -> Finish:
@@ -83,8 +86,10 @@ def _first_there(finders: Sequence[Get]) -> Finish:
 
 def template(reader: Reader) -> Made:
     parts = parsed_at(reader, "template", parse_template, NO_TEMPLATE)
-    path = " or ".join(path for _, path in parts if path is not None)
-    return Made(path or "template", make=filled(parts, None), strict=filled(parts, "is missing"), is_open=False)
+    paths = [path for _, path in parts if path is not None]
+    make, strict = filled(parts, None), filled(parts, "is missing")
+    reads = [("template", path) for path in paths]
+    return Made(" or ".join(paths) or "template", make=make, strict=strict, is_open=False, reads=reads)
 
 
 def value_map(reader: Reader) -> Made:
@@ -114,7 +119,8 @@ def _mapped(values: dict[str, object], path: str) -> Finish:
 def expression(reader: Reader) -> Made:
     nothing: Expression = _nothing
     evaluate = parsed_at(reader, "expression", compile_expression, nothing)
-    return Made("expression", make=_evaluated(evaluate), missing="gives nothing")
+    reads = [("expression", name) for name in read_by(reader.text("expression"))]
+    return Made("expression", make=_evaluated(evaluate), missing="gives nothing", reads=reads)
 
 
 def _nothing(source: object) -> object:

@@ -1,9 +1,10 @@
 """Compiling rules: a mode finds a value, `type` converts it, `default` fills a gap, `required` asks for a value."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from edge.mapping.lists import Entries, count, each, join, picked, total
 from edge.mapping.modes import Made, direct, expression, first_of, reading, static, template, value_map
+from edge.mapping.paths import astray
 from edge.mapping.rendering import Field, Finish, Mapping, Unfit, mapping_of
 from edge.mapping.types import TYPE_EXAMPLES, TYPES
 from edge.settings import Reader, quoted
@@ -13,13 +14,19 @@ FIELD = "a rule with its target, {source: item_name, target: ProductName}"
 FIELDS = "a list of {source: …, target: …}, or a path inside each item as field"
 
 
-def compile_mapping(reader: Reader) -> Mapping:
-    """Compile a mapping whose keys are targets; what is wrong is collected in the reader's problems."""
+def compile_mapping(reader: Reader, roots: Sequence[str] = ()) -> Mapping:
+    """Compile a mapping whose keys are targets; what is wrong is collected in the reader's problems.
+
+    Args:
+        reader: of the mapping.
+        roots: what stands at the top of what the mapping will be applied to, the likeliest first; a path that begins
+            otherwise is a problem. Empty: any path may find something.
+    """
     fields = []
     for target, rule in reader.entries(RULE):
         if not target:
             reader.refuse_key(target, "is no target; accepted is a text with at least one character")
-        fields.append(_compile(target, rule))
+        fields.append(_compile(target, rule, roots))
     return mapping_of(fields)
 
 
@@ -43,7 +50,7 @@ def _fields(reader: Reader) -> Mapping:
             row.refuse("target", "is empty; accepted is a text")
         if target in fields:
             row.refuse("target", f"'{target}' stands here twice; accepted is one field a target")
-        fields[target] = _compile(target, row)
+        fields[target] = _compile(target, row, roots=())
     return mapping_of(list(fields.values()))
 
 
@@ -61,12 +68,15 @@ MODES: dict[str, Callable[[Reader], Made]] = {
 }
 
 
-def _compile(target: str, reader: Reader) -> Field:
+def _compile(target: str, reader: Reader, roots: Sequence[str]) -> Field:
     """Compile one target's rule: its mode, then what may stand with every mode."""
     mode, written = reader.choice("mode", tuple(MODES), "direct"), reader.node("mode")
     if written is not None and written.value != mode:
         return Field(target, (), None)  # which keys are right is not known
     made = MODES[mode](reader)
+    for key, path in made.reads or [("source", made.path)] * bool(made.steps):
+        if path and roots and (what := astray(path, roots, is_secret=reader.is_from_environ(key))):
+            reader.refuse(key, what)
     kind = None if reader.node("type") is None else reader.choice("type", tuple(TYPES))
     if kind is not None and mode == "array_map":
         reader.refuse("type", "is not for a list; accepted is a type in its fields")

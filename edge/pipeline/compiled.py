@@ -1,6 +1,5 @@
 """What a pipeline file says, compiled; nothing here reads a file."""
 
-from collections.abc import Callable
 from collections.abc import Mapping as Tree
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -9,12 +8,13 @@ from edge.consent import Purpose
 from edge.destinations.base import Anonymous, Destination
 from edge.errors import Problem
 from edge.event import RESERVED_NAMES
-from edge.mapping import Mapping
+from edge.mapping import Expression, Mapping
 from edge.person import Identifiers
 
 Lane: TypeAlias = Literal["live", "background"]
-Condition: TypeAlias = Callable[[Tree[str, object]], object]
 
+# What stands at the top of what mappings and conditions read, the likeliest first.
+ROOTS = ("properties", "context", "traits", "id", "name", "time")
 # What these say is for the sidecar itself; "*" does not stand for them, a file may still list them.
 UNSTARRED = RESERVED_NAMES - {"page_view"}
 
@@ -26,7 +26,7 @@ class EventPlan:
     metric: str | None
     properties: Mapping
     lane: Lane | None
-    when: Condition | None = None
+    when: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from edge.destinations import read_integration
 from edge.destinations.base import Anonymous, Feature
 from edge.errors import Problem
 from edge.event import ALIASES
-from edge.mapping import Mapping, compile_expression, compile_mapping
-from edge.pipeline.compiled import EventPlan, Lane, Pipeline
+from edge.mapping import Expression, Mapping, compile_expression, compile_mapping, read_by
+from edge.pipeline.compiled import ROOTS, EventPlan, Lane, Pipeline
 from edge.pipeline.leaving_out import left_out
 from edge.settings import Problems, Reader
 from edge.yamlfile import load_yaml
@@ -39,7 +39,7 @@ def compile_pipeline(text: str, file: str, environ: Tree[str, str]) -> Pipeline:
         reader.refuse("consent", f"names no purpose; accepted are {', '.join(PURPOSE_NAMES)}")
     anonymous: Anonymous = reader.choice("anonymous", ANONYMOUS, found.anonymous if found else "hold")
     hold_for_s, fresh_for_s, max_age_s = [reader.duration_s(key, default) for key, default in DURATIONS_S.items()]
-    profile = compile_mapping(overall.section("profile"))
+    profile = compile_mapping(overall.section("profile"), ROOTS)
     listed = reader.section("events")
     events = _events(listed)
     if not events:
@@ -95,9 +95,9 @@ def _event_plan(reader: Reader) -> EventPlan:
         reader.refuse("event_name", "says the same as metric; accepted is one of the two")
     event_plan = EventPlan(
         metric=metric or alias,
-        properties=compile_mapping(reader.section("properties")),
+        properties=compile_mapping(reader.section("properties"), ROOTS),
         lane=None if reader.node("lane") is None else reader.choice("lane", LANES),
-        when=reader.parsed("when", compile_expression, None),
+        when=reader.parsed("when", _condition, None),
     )
     reader.done()
     return event_plan
@@ -107,6 +107,13 @@ def _name(text: str) -> str:
     if text != text.strip() or not text.isprintable() or not 0 < len(text) <= MAX_NAME_CHARS:
         raise ValueError(f"is not a name; accepted are 1 to {MAX_NAME_CHARS} printable characters")
     return text
+
+
+def _condition(text: str) -> Expression | None:
+    condition = compile_expression(text)
+    if not set(read_by(text)) <= set(ROOTS):
+        raise ValueError(f"reads what is not there; accepted are paths that begin with {', '.join(ROOTS)}")
+    return condition
 
 
 def _purpose(text: str) -> str:

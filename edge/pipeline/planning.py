@@ -3,7 +3,7 @@
 from collections.abc import Mapping as Tree
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from edge.complete import completed
 from edge.delivery import Payload, Rejected, Rendered
@@ -73,15 +73,16 @@ def plan(pipeline: Pipeline, event: Event, identifiers: Identifiers) -> Plan:
         return Dead(f"global.profile.{profile}")
     if isinstance(properties, Unfit):
         return Dead(f"events.{name}.properties.{properties}")
-    metric, currency = event_plan.metric or name, event.properties.get("currency")
-    fallback, currency = event.order_id or event.id, currency if isinstance(currency, str) else None
+    metric, fallback = event_plan.metric or name, event.order_id or event.id
+    named = source["properties"].get("currency")
+    currency = named if isinstance(named, str) else None
     payload = pipeline.destination.render(Rendered(metric, profile, properties, fallback, event.time_ms, currency))
     if isinstance(payload, Rejected):
         return Dead(payload.reason)
     return Planned(payload, metric, event_plan.lane or ("live" if name in LIVE_EVENTS else "background"))
 
 
-def source_of(event: Event, identifiers: Identifiers) -> dict[str, object]:
+def source_of(event: Event, identifiers: Identifiers) -> dict[str, Any]:
     """Give what mappings read.
 
     Identifiers in `context.traits` are those the visitor is known by, never the ones the event merely claims: a

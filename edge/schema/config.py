@@ -14,7 +14,7 @@ from edge.shapes import (
     nothing_yet,
     nullable,
     or_reference,
-    secret,
+    reference,
     section,
     size,
     text,
@@ -94,7 +94,7 @@ COOKIE = section(
         "keys": listing(
             "Keys that sign the cookie: one, or during a rotation two, the new one first; "
             "with none the service makes its own and keeps it in data_dir.",
-            secret("A key of 32 characters or more, as ${NAME}."),
+            reference("A key of 32 characters or more, as ${NAME}."),
             default=[],
             maxItems=2,
         ),

@@ -6,7 +6,7 @@ says what mends a broken file.
 
 from edge.yamlfile.loading import MAX_BYTES, MAX_DEPTH, MAX_EXPANDED_NODES, MAX_NODES, load_yaml, read_text
 from edge.yamlfile.node import MAX_PROBLEMS, Node, Plain, Problems
-from edge.yamlfile.scalars import MAX_SAFE_INTEGER, plain_value, variables_of
+from edge.yamlfile.scalars import MAX_SAFE_INTEGER, defaults_of, plain_value, variables_of
 
 __all__ = [
     "MAX_BYTES",
@@ -18,6 +18,7 @@ __all__ = [
     "Node",
     "Plain",
     "Problems",
+    "defaults_of",
     "load_yaml",
     "plain_value",
     "read_text",

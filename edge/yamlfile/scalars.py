@@ -136,6 +136,12 @@ def variables_of(written: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found["name"] for found in inside if found is not None))
 
 
+def defaults_of(written: str) -> tuple[str, ...]:
+    """Give the defaults that stand in a scalar's references, whether they are used or not."""
+    inside = (_INSIDE.fullmatch(found["inside"] or "") for found in _REFERENCE.finditer(written) if found[0] != "$${")
+    return tuple(found["default"] for found in inside if found is not None and found["default"])
+
+
 def _value_of(found: re.Match[str], environ: Mapping[str, str]) -> tuple[str, bool] | Unresolved:
     inside = _INSIDE.fullmatch(found["inside"] or "")
     if inside is None:

@@ -33,8 +33,9 @@ def planned(world: World, folder: Path, *changes: tuple[str, str]) -> list[str]:
 
 
 def total(added: int, removed: int, changed: int, otherwise: int, same: int) -> list[str]:
-    counts = f"{added} added, {removed} removed, {changed} changed, {otherwise} otherwise; {same} the same."
-    return ["", SINCE, LEFT_OUT, f"Of 11 events looked at: {counts}"]
+    counts = f"{added} added, {removed} removed, {changed} changed, {otherwise} otherwise."
+    same_for_all = f"Of 11 events looked at, {same} go as before in every pipeline."
+    return ["", SINCE, LEFT_OUT, same_for_all, f"Of the others, once for each pipeline: {counts}"]
 
 
 def test_the_same_folder_changes_nothing(world: World) -> None:
@@ -127,7 +128,7 @@ def test_another_purpose_withholds_what_was_not_granted_or_is_denied_since(world
         "      now withheld: consent does not grant advertising",
     ]
     assert lines[8] == "  view_item  4 removed"
-    assert lines[-4:] == total(0, 5, 0, 1, 5)
+    assert lines[-5:] == total(0, 5, 0, 1, 5)
 
 
 def test_consent_is_what_was_stored_less_what_was_withdrawn_since(world: World, tmp_path: Path) -> None:
@@ -163,7 +164,8 @@ def test_another_name_is_a_pipeline_gone_and_a_new_one(world: World, tmp_path: P
         "",
         "Events accepted since 2026-11-20 11:15:40.000 UTC.",
         LEFT_OUT,
-        "Of 4 events looked at: 0 added, 0 removed, 0 changed, 0 otherwise; 4 the same.",
+        "Of 4 events looked at, 4 go as before in every pipeline.",
+        "Of the others, once for each pipeline: 0 added, 0 removed, 0 changed, 0 otherwise.",
     ]
     lines = world.lines("plan", folder)
     assert lines[1:10] == [
@@ -183,7 +185,10 @@ def test_another_name_is_a_pipeline_gone_and_a_new_one(world: World, tmp_path: P
         "    added      #3  2026-11-20 11:09:40  view-1",
         "      sent as Viewed Product",
     ]
-    assert lines[-1] == "Of 11 events looked at: 4 added, 5 removed, 0 changed, 0 otherwise; 6 the same."
+    assert lines[-2:] == [
+        "Of 11 events looked at, 6 go as before in every pipeline.",
+        "Of the others, once for each pipeline: 4 added, 5 removed, 0 changed, 0 otherwise.",
+    ]
 
 
 def test_one_more_file_adds_what_it_sends_and_one_pipeline_may_be_picked(world: World, tmp_path: Path) -> None:
@@ -227,6 +232,12 @@ def test_a_long_difference_is_cut_after_eight_lines(world: World, tmp_path: Path
     assert lines[2] == '      - data.attributes.properties.ProductName: "Moon Teapot"'
     assert lines[3:9] == [f"      + data.attributes.properties.P{number}: {number}" for number in range(6)]
     assert lines[9:11] == ["      … and 6 more", "    changed    #4  2026-11-20 11:10:40  view-2"]
+
+
+def test_a_long_name_of_a_key_is_cut(world: World, tmp_path: Path) -> None:
+    name = "P" * 500
+    lines = planned(world, tmp_path, (NAME, f"properties: {{{name}: {{mode: static, value: 1}}}}"))
+    assert lines[3] == f"      + data.attributes.properties.{'P' * 92}…: 1"
 
 
 def test_json_tells_the_same_in_one_object(world: World, tmp_path: Path) -> None:

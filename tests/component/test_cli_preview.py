@@ -175,6 +175,27 @@ def test_a_stored_envelope_is_taken_as_it_is_and_an_old_one_is_marked_as_backfil
     assert told["notes"] == ["older than fresh_for, so it is marked as backfill"]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("name", ["view_item"], "its key name is not a text"),
+        ("browser", None, "its key browser is not a text"),
+        ("time", "2026-11-20", "its key time is not a moment; accepted are milliseconds since 1970"),
+        ("time", 10**19, "its key time is not a moment; accepted are milliseconds since 1970"),
+        ("received_at", True, "its key received_at is not a moment; accepted are milliseconds since 1970"),
+        ("properties", [], "its key properties is not an object"),
+        ("context", None, "its key context is not an object"),
+    ],
+)
+def test_an_envelope_written_by_hand_is_refused_with_what_is_wrong(
+    world: World, key: str, value: Any, said: str
+) -> None:
+    event = {**orjson.loads(encode(STORED)), key: value}
+    result = world.edge("preview", "klaviyo", "-", input=json.dumps(event))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"-: it looks like a stored envelope, and {said}" in result.stderr
+
+
 def test_an_event_that_would_be_dead_is_exit_1(world: World) -> None:
     text = (world.folder / "pipelines/klaviyo.yaml").read_text()
     text = text.replace("{source: properties.item_name}", "{source: properties.item_name, required: true}")
@@ -221,7 +242,7 @@ def test_several_pipelines_are_shown_for_one_event(world: World) -> None:
         (["event.json"], "name a pipeline before the event"),
         ([], "name a pipeline: edge preview PIPELINE [EVENT.json]"),
         (["klaviyo", "-", "--event", "e-1"], "--event names an event, and so does -; accepted is one of the two"),
-        (["klaviyo", "-", "--only", "search"], "--only picks among the examples"),
+        (["klaviyo", "-", "--only", "search"], "--only picks one of the examples"),
         (["klaviyo", "-"], "-: it is not JSON"),
     ],
 )

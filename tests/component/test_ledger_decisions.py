@@ -51,6 +51,14 @@ async def test_places_lead_to_the_next_event_that_goes_on_and_to_each_once(view:
     assert await view.open_from([6, 11], 19) == [10]
 
 
+async def test_a_stretch_without_such_an_event_is_searched_once(view: LedgerView) -> None:
+    """A flood of repeats lies before most places of a sample: none of them may walk through it again."""
+    asked: list[str] = []
+    await view._db.set_trace_callback(asked.append)
+    assert await view.open_from([4, 4, 5, 6, 7, 8, 9, 10, 11, 12, 19], 19) == [5, 10]
+    assert len(asked) == 3
+
+
 async def test_decisions_of_numbers_that_nobody_has_are_missing(view: LedgerView) -> None:
     decisions = await view.decisions([3, 6, 9])
     assert [(one.seq, one.fate, one.granted, one.withdrawn) for one in decisions] == [

@@ -63,3 +63,12 @@ def test_names_from_outside_make_a_bounded_number_of_groups() -> None:
         comparison.take(known)
     groups = {group.event: group.counts["added"] for group in comparison.groups(comparison.pairs[0])}
     assert (len(groups), groups[MORE_EVENTS], comparison.counts["added"]) == (MAX_GROUPS + 1, 50, MAX_GROUPS + 50)
+
+
+def test_an_event_that_a_file_lists_is_never_lost_among_names_from_outside() -> None:
+    edited = STARRED.replace('"*": {}', '"*": {}, purchase: {}')
+    comparison = Comparison([Pair("k", compiled(MINIMAL), compiled(edited))])
+    for name in [*(f"name_{number}" for number in range(MAX_GROUPS + 50)), "Order Completed"]:
+        comparison.take(Known(1, event(name), Identifiers(email="visitor@shop.example"), ALL_PURPOSES))
+    groups = {group.event: group.counts["added"] for group in comparison.groups(comparison.pairs[0])}
+    assert (len(groups), groups[MORE_EVENTS], groups["purchase"]) == (MAX_GROUPS + 2, 50, 1)

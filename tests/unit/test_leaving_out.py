@@ -55,7 +55,8 @@ def test_a_profile_that_names_nobody_is_warned_of_in_either_spelling_of_its_keys
 
 
 def test_an_event_under_another_of_its_names_is_warned_of_where_the_file_names_it():
-    text = HEAD + 'events:\n  begin_checkout: {properties: {Items: {source: items}, "$value": {source: value}}}\n'
+    properties = '{Items: {source: properties.items}, "$value": {source: properties.value}}'
+    text = HEAD + f"events:\n  begin_checkout: {{properties: {properties}}}\n"
     assert warnings_of(text) == [
         "p.yaml:7:3: events.begin_checkout: leaves out CheckoutURL, "
         "so abandoned-checkout mails have no link back to the checkout"

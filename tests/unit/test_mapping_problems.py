@@ -2,7 +2,9 @@
 
 import pytest
 
-from edge.mapping import MODES, compile_expression
+from edge.mapping import MODES, compile_expression, compile_mapping
+from edge.settings import Problems, Reader
+from edge.yamlfile import load_yaml
 from tests.mapping_rules import problems_of
 
 MODE_NAMES = ", ".join(MODES)
@@ -221,3 +223,59 @@ def test_expression_is_checked_whole_before_any_event(text: str, what: str) -> N
     with pytest.raises(ValueError) as caught:
         compile_expression(text)
     assert str(caught.value) == what
+
+
+ROOTS = ("properties", "context", "id")
+
+
+def astray(rule: str) -> list[str]:
+    """Give what is said of a rule that reads an event: {"properties", "context", "id"}."""
+    problems = Problems("p.yaml")
+    compile_mapping(Reader(load_yaml(f"T: {rule}", "p.yaml", {}, problems), "", problems), ROOTS)
+    return [f"{one.path}: {one.what}" for one in problems.in_order()]
+
+
+@pytest.mark.parametrize(
+    ("rule", "key", "first", "meant"),
+    [
+        ("{source: item_name}", "source", "item_name", "properties.item_name"),
+        ("{source: propertis.a.b}", "source", "propertis", "properties.a.b"),
+        ("{source: $.properties.a}", "source", "$", "properties.a"),
+        ("{mode: first_of, sources: [id, sku]}", "sources", "sku", "properties.sku"),
+        ("{mode: template, template: '{id} {sku}'}", "template", "sku", "properties.sku"),
+        ("{mode: sum, source: items, field: a}", "source", "items", "properties.items"),
+        ("{mode: expression, expression: 'max_by(items, &price).id'}", "expression", "items", "properties.items"),
+    ],
+)
+def test_path_that_can_never_find_anything_is_said_with_what_was_meant(rule, key, first, meant) -> None:
+    accepted = "accepted is one that begins with properties, context or id"
+    assert astray(rule) == [f"T.{key}: finds nothing: no path begins with {first} (did you mean {meant}?); {accepted}"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{source: id}",
+        "{mode: expression, expression: 'properties.items[?price > `1`] | [0].{a: id, b: name}'}",
+        "{mode: expression, expression: '[properties.a, context.b] && id'}",
+        "{mode: array_map, source: properties.items, fields: [{source: any.where, target: A}]}",
+        "{mode: join, source: properties.items, field: any.where}",
+    ],
+)
+def test_path_inside_an_item_or_behind_a_bar_may_begin_with_anything(rule: str) -> None:
+    assert astray(rule) == []
+
+
+@pytest.mark.parametrize("rule", ["{source: '${KEY}'}", "{mode: first_of, sources: [id, '${KEY}']}"])
+def test_path_that_a_variable_gave_is_not_repeated(rule: str) -> None:
+    problems = Problems("p.yaml")
+    node = load_yaml(f"T: {rule}", "p.yaml", {"KEY": "a-credential"}, problems)
+    compile_mapping(Reader(node, "", problems), ROOTS)
+    assert [one.what for one in problems.in_order()] == [
+        "finds nothing: no path begins so; accepted is one that begins with properties, context or id"
+    ]
+
+
+def test_position_in_brackets_is_said_to_be_a_step_of_its_own() -> None:
+    what = "'properties.items[0].a' has a position in brackets; accepted is a step of its own, items.0.price"
+    assert astray("{source: 'properties.items[0].a'}") == [f"T.source: {what}"]

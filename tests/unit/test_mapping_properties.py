@@ -107,7 +107,7 @@ def is_covered(rendered: Any, paths: tuple[str, ...], under: str = "") -> bool:
     )
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(mappings, sources)
 def test_applying_never_raises_never_changes_its_source_and_gives_json(tree: Any, source: dict[str, Any]) -> None:
     mapping, _ = compiled(tree)
@@ -121,6 +121,7 @@ def test_applying_never_raises_never_changes_its_source_and_gives_json(tree: Any
         assert is_covered(rendered, mapping.paths)
 
 
+@settings(deadline=None)
 @given(mappings, sources)
 def test_targets_do_not_depend_on_their_neighbours(tree: Any, source: dict[str, Any]) -> None:
     alone = [apply(compiled({target: rule})[0], source) for target, rule in tree.items()]
@@ -129,7 +130,7 @@ def test_targets_do_not_depend_on_their_neighbours(tree: Any, source: dict[str, 
     assert apply(compiled(tree)[0], source) == (unfit or together)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(any_tree, sources)
 def test_compiling_any_tree_raises_nothing_but_config_errors(tree: Any, source: dict[str, Any]) -> None:
     try:
@@ -141,6 +142,7 @@ def test_compiling_any_tree_raises_nothing_but_config_errors(tree: Any, source: 
         apply(mapping, source)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(EXPRESSIONS), json_values)
 def test_expression_gives_json_or_says_why_not(text: str, source: Any) -> None:
     given_value = compile_expression(text)(source)

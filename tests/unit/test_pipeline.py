@@ -18,6 +18,7 @@ from edge.pipeline import (
     plan,
     source_of,
 )
+from edge.pipeline.compiled import ROOTS
 from tests.pipeline_files import MINIMAL, compiled, event
 
 USER = Identifiers(email="user@shop.example", phone="+4915112345678", customer_id="c-19")
@@ -194,3 +195,7 @@ def test_stranger_is_deliverable_only_where_the_file_says_send() -> None:
     held, sent = compiled(MINIMAL), compiled(MINIMAL + "anonymous: send\n")
     assert [held.is_deliverable(who) for who in (Identifiers(), USER)] == [False, True]
     assert [sent.is_deliverable(who) for who in (Identifiers(), USER)] == [True, True]
+
+
+def test_what_mappings_may_read_is_what_there_is_to_read():
+    assert set(ROOTS) == set(source_of(event("search"), USER))

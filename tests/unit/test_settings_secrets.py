@@ -61,6 +61,23 @@ def test_bad_secret_is_refused_without_showing_it(value: str, what: str) -> None
     assert said(reader) == [f"f.yaml:1:{4 if value else 3}: k: {what}"]
 
 
+@pytest.mark.parametrize("name", [*ENVIRON, "NOT_SET"])
+def test_credential_written_as_a_default_stands_in_the_file_whether_it_is_used_or_not(name: str) -> None:
+    reader = reader_of(f"k: ${{{name}:-{KEY}}}")
+    reader.secret("k")
+    accepted = "accepted is a reference to an environment variable, ${NAME}"
+    assert said(reader) == [f"f.yaml:1:4: k: this value stands in the file itself; {accepted}"]
+
+
+def test_reference_as_a_shell_writes_it_is_no_key() -> None:
+    reader = reader_of("k: $SHOP_KEY")
+    reader.secret("k")
+    assert said(reader) == [
+        "f.yaml:1:4: k: this value is no reference without its braces; accepted is a reference to an environment "
+        "variable, ${NAME}"
+    ]
+
+
 def test_literal_secret_is_taken_where_it_is_allowed() -> None:
     reader = reader_of(f"k: {KEY}\nnumber: '0123'\nnone: null")
     assert reader.secret("k", allow_literal=True) == Secret(KEY)
