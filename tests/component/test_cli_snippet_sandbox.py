@@ -5,7 +5,11 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,11 +65,21 @@ def test_the_sandbox_refuses_an_address_that_others_can_reach(world: World, host
     assert "accepted is a loopback address" in result.stderr
 
 
-def test_the_sandbox_says_where_it_is_and_ends_well_with_ctrl_c() -> None:
+@contextmanager
+def running_sandbox() -> Iterator[tuple[subprocess.Popen[str], Any]]:
+    """Run it as a terminal does, where Ctrl-C is heard whoever started the tests; gives it and what it told."""
     command = [sys.executable, "-m", "edge", "sandbox", "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        told = json.loads(process.stdout.readline())
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=hears) as process:
+        try:
+            assert process.stdout is not None
+            yield process, json.loads(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def test_the_sandbox_says_where_it_is_and_ends_well_with_ctrl_c() -> None:
+    with running_sandbox() as (process, told):
         (klaviyo,) = told["vendors"]
         assert klaviyo == {"name": "klaviyo", "base_url": f"{told['url']}/klaviyo", "key": "sandbox-private-key"}
         with urllib.request.urlopen(f"{told['url']}/received", timeout=WAIT_S) as answer:
@@ -75,11 +89,8 @@ def test_the_sandbox_says_where_it_is_and_ends_well_with_ctrl_c() -> None:
 
 
 def test_a_taken_port_is_a_sentence(world: World) -> None:
-    command = [sys.executable, "-m", "edge", "sandbox", "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        port = json.loads(process.stdout.readline())["url"].rpartition(":")[2]
+    with running_sandbox() as (_, told):
+        port = told["url"].rpartition(":")[2]
         result = world.edge_without_config("sandbox", "--port", port)
-        process.send_signal(signal.SIGINT)
     assert result.exit_code == 1
     assert f"127.0.0.1:{port} cannot be listened on" in result.stderr
