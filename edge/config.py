@@ -12,7 +12,7 @@ from edge.consent import PURPOSE_NAMES, Purpose
 from edge.errors import ConfigErrors, Problem
 from edge.places import Listen, Network, Tcp
 from edge.secret import Secret
-from edge.settings import Problems, Reader
+from edge.settings import REFERENCE, Problems, Reader
 from edge.units import SIZE_UNITS_BYTES, shown
 from edge.yamlfile import load_yaml, read_text
 
@@ -21,11 +21,13 @@ OrderId: TypeAlias = Literal["id", "name", "order_number"]
 CONFIG_FILE = Path("config/edge.yaml")
 DAY_S, HOUR_S, GB, MB = 86_400.0, 3_600.0, 10**9, 10**6
 MIN_COOKIE_KEY = 32
+MIN_WRITE_KEY = 16
 ANSWERS = ("granted", "denied")
 GPC_EFFECTS = ("deny", "ignore")
 
+_WRITE_KEY_SHAPE = 'one mapping a server: {name: shop, key: "${SHOP_WRITE_KEY}"}'
 _ORDER_IDS: tuple[OrderId, ...] = ("id", "name", "order_number")
-_NOT_YET = {"write_keys": "server API", "hooks": "webhooks", "limits": "limits", "alerts": "alerts"}
+_NOT_YET = {"hooks": "webhooks", "limits": "limits", "alerts": "alerts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,14 @@ class CookieConfig:
     keys: tuple[Secret, ...] = ()
     domain: str | None = None
     wait_for_consent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WriteKeyConfig:
+    """One server that may post events: the name its events carry as their source, and the key it shows."""
+
+    name: str
+    key: Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,7 @@ class Config:
     identity: IdentityConfig = field(default_factory=IdentityConfig)
     consent: ConsentConfig = field(default_factory=ConsentConfig)
     drainer: DrainerConfig = field(default_factory=DrainerConfig)
+    write_keys: tuple[WriteKeyConfig, ...] = ()
 
 
 def find_config(given: str | None, environ: Mapping[str, str], folder: Path = Path()) -> Path:
@@ -193,6 +204,7 @@ def _read(text: str, file: Path, environ: Mapping[str, str], problems: Problems)
         identity=_identity(reader.section("identity")),
         consent=_consent(reader.section("consent")),
         drainer=_drainer(reader.section("drainer")),
+        write_keys=_write_keys(reader),
     )
     for key, subject in _NOT_YET.items():
         _not_yet(reader, key, subject)
@@ -322,3 +334,33 @@ def _drainer(reader: Reader) -> DrainerConfig:
     )
     reader.done()
     return drainer
+
+
+def _write_keys(reader: Reader) -> tuple[WriteKeyConfig, ...]:
+    """Give the servers' keys; neither a name nor a key may stand for two of them."""
+    found: list[WriteKeyConfig] = []
+    for entry in reader.sections("write_keys", _WRITE_KEY_SHAPE):
+        name, key = entry.parsed("name", places.parse_source, ""), entry.secret("key")
+        if entry.node("name") is None:
+            entry.refuse("name", f"is missing; accepted is {places.SOURCE}")
+        elif name and any(one.name == name for one in found):
+            entry.refuse("name", "is the name of an earlier key as well; accepted is a name of its own")
+        if key and (problem := _unfit(key, entry, found)):
+            entry.refuse("key", problem)
+        entry.done()
+        found.append(WriteKeyConfig(name, key))
+    return tuple(found)
+
+
+def _unfit(key: Secret, entry: Reader, earlier: list[WriteKeyConfig]) -> str:
+    """Say what is wrong with a write key, "" when nothing is."""
+    node = entry.node("key")
+    if node is not None and not node.is_from_environ:
+        return f"stands in the file itself; accepted is {REFERENCE}"
+    if len(key.reveal()) < MIN_WRITE_KEY:
+        return f"holds a key that is too short; accepted are {MIN_WRITE_KEY} characters or more"
+    if not key.reveal().isascii() or ":" in key.reveal():
+        return "holds a key that HTTP's Basic authentication cannot carry; accepted are ASCII characters but the colon"
+    if any(one.key == key for one in earlier):
+        return "holds the key of an earlier name as well; accepted is a key of its own"
+    return ""

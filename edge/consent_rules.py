@@ -1,16 +1,25 @@
 """Consent decided: once an event, from evidence alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge.consent import Answer, Decision, Purpose
+from edge.event import is_server
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentSettings:
-    """What holds where nobody answered, and whether Global Privacy Control denies advertising."""
+    """What holds where nobody answered, and whether Global Privacy Control denies advertising.
+
+    `server_default` stands in for `default` where a server tells of somebody.
+    """
 
     default: Purpose = Purpose.NONE
     gpc_denies: bool = True
+    server_default: Purpose = Purpose.NONE
+
+    def of_source(self, source: str) -> "ConsentSettings":
+        """Give what holds for events of a source."""
+        return replace(self, default=self.server_default) if is_server(source) else self
 
 
 def decide(*, answer: Answer | None, remembered: Answer | None, has_gpc: bool, settings: ConsentSettings) -> Decision:

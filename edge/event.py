@@ -35,6 +35,7 @@ ALIASES = {
 }
 ORDER_ID_KEYS = ("transaction_id", "order_id")
 BROWSER_SOURCE = "browser"
+_SERVER_PREFIX = "server:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,16 @@ class Event:
         texts = (value.strip() if isinstance(value, str) else value for value in given)
         value = next((value for value in texts if value not in (None, "")), None)
         return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+def server_source(name: str) -> str:
+    """Give the source of a server's events, by the name of its write key."""
+    return _SERVER_PREFIX + name
+
+
+def is_server(source: str) -> bool:
+    """Tell whether a source is a server that showed a write key."""
+    return source.startswith(_SERVER_PREFIX)
 
 
 def encode(event: Event) -> bytes:

@@ -7,12 +7,15 @@ from typing import TypeAlias
 
 import phonenumbers
 
+from edge.event import is_server
 from edge.jsontree import JSON
 from edge.person import KINDS, Identifiers, Kind
 
 Owner: TypeAlias = Callable[[Kind, str], int | None]
 Known: TypeAlias = Callable[[int], Identifiers]
 
+BROWSER_LEVEL = 0
+SERVER_LEVEL = 2
 MAX_EMAIL_CHARS = 254
 MAX_CUSTOMER_ID_CHARS = 255
 _EMAIL = re.compile(r"[^@\s<>\"',;:()\[\]\\]+@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
@@ -30,6 +33,11 @@ class Link:
     person: int | None
     gained: tuple[tuple[Kind, str], ...]
     opens_epoch: bool
+
+
+def level_of(source: str) -> int:
+    """Give how good the evidence of a source's events is: 0 a browser says so, 2 a server with a write key does."""
+    return SERVER_LEVEL if is_server(source) else BROWSER_LEVEL
 
 
 def claim_from(traits: Mapping[str, JSON], region: str) -> tuple[Identifiers, list[Kind]]:

@@ -6,14 +6,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 class CollectorMetrics:
     """What the collector counts: received = refused + accepted.
 
-    Labels never come from a request: `endpoint` is events, script or other; `status` one of the answers we give;
-    `source` a configured name; `code` one of `edge.wire.EVENT_CODES`. Children are kept, for `labels()` is dear.
+    Labels never come from a request: `endpoint` is events, calls, script or other; `status` one of the answers we
+    give; `source` a configured name; `code` one of `edge.server_wire.MESSAGE_CODES`; `result` says what was wrong with
+    a write key, one of `edge.collector.write_keys.KEY_CODES`. Children are kept, for `labels()` is dear.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter("edge_requests", "Requests answered.", ["endpoint", "status"], registry=registry)
         self._accepted = Counter("edge_events_accepted", "Events stored.", ["source"], registry=registry)
         self._rejected = Counter("edge_events_rejected", "Events refused alone.", ["code"], registry=registry)
+        self._keys = Counter("edge_write_keys_refused", "Calls without a good key.", ["result"], registry=registry)
         self._bytes = Counter("edge_request_bytes", "Body bytes received, before decompression.", registry=registry)
         self._children: dict[tuple[str, ...], Counter] = {}
 
@@ -28,6 +30,10 @@ class CollectorMetrics:
     def rejected(self, code: str) -> None:
         """Count one event of a batch that was refused."""
         self._child(self._rejected, "rejected", code).inc()
+
+    def key_refused(self, result: str) -> None:
+        """Count one call that showed no good write key."""
+        self._child(self._keys, "key", result).inc()
 
     def body(self, size_bytes: int) -> None:
         """Count the bytes of one body as they came."""

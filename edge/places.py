@@ -1,6 +1,6 @@
 """Places as people write them: addresses to listen on, networks, origins, hosts, URL paths and folders.
 
-Each function takes a text and gives its value, or raises ValueError("is not …; accepted is …").
+A `parse_` function takes a text and gives its value, or raises ValueError("is not …; accepted is …").
 """
 
 import ipaddress
@@ -11,17 +11,22 @@ from typing import Literal, TypeAlias
 
 Tcp: TypeAlias = tuple[Literal["tcp"], str, int]
 Listen: TypeAlias = Tcp | tuple[Literal["unix"], str]
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_UNIX_PATH_BYTES = 103  # what every system's sockets can name
 MAX_PORT = 65_535
+MAX_ADDRESS_CHARS = 45
 RESERVED_NAMES = frozenset({"v1", "hooks"})
+SOURCE = "a name of 1 to 32 small letters, digits, '_' and '-', a letter first, such as shop"
+SOURCE_PATTERN = "[a-z][a-z0-9_-]{0,31}"
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _HOST_PORT = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
 _ORIGIN = re.compile(r"(?P<scheme>https?)://(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
 _NAME = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
+_SOURCE = re.compile(SOURCE_PATTERN)
 _PORTS = {"http": "80", "https": "443"}
 
 
@@ -108,6 +113,25 @@ def parse_name(text: str) -> str:
     if not _NAME.fullmatch(text) or text in RESERVED_NAMES:
         what = "letters, digits, '.', '_', '~' and '-', no dot at the beginning, and neither v1 nor hooks"
         raise ValueError(f"is not a plain name; accepted are {what}")
+    return text
+
+
+def find_address(text: str) -> Address | None:
+    """Read one address; a zone ("%eth0") may hold anything, so it makes an address unreadable."""
+    if len(text) > MAX_ADDRESS_CHARS or "%" in text:
+        return None
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def parse_source(text: str) -> str:
+    """Give the name of a server that posts events, as their source and in metrics."""
+    if not _SOURCE.fullmatch(text):
+        raise ValueError(f"is not a server's name; accepted is {SOURCE}")
     return text
 
 

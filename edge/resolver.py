@@ -11,7 +11,7 @@ from edge.consent import Purpose
 from edge.consent_rules import ConsentSettings, decide, merge
 from edge.errors import StorageFull
 from edge.event import Event, decode
-from edge.identity import Link, claim_from, link
+from edge.identity import BROWSER_LEVEL, Link, claim_from, level_of, link
 from edge.ledger import ResolverLedger
 from edge.ledger.records import IdentifierRow, JournalFate, JournalRow, Known, Resolution, VisitorState
 from edge.metrics import DrainerMetrics
@@ -22,7 +22,6 @@ from edge.wire import find_consent
 log = structlog.get_logger(__name__)
 
 PAGE_EVENTS = 500
-BROWSER_LEVEL = 0
 MAX_LAG_S = 1_000_000.0
 MAX_DENIED = 20_000
 
@@ -223,9 +222,8 @@ class _Page:
         visitor = self._link(visitor, one)
         answer = find_consent(event.context)
         has_gpc = event.context.get("gpc") is True
-        decision = decide(
-            answer=answer, remembered=visitor.answer, has_gpc=has_gpc, settings=self._resolver.settings.consent
-        )
+        consent = self._resolver.settings.consent.of_source(event.source)
+        decision = decide(answer=answer, remembered=visitor.answer, has_gpc=has_gpc, settings=consent)
         if answer is not None:
             visitor = self._put(replace(visitor, answer=merge(answer, visitor.answer)))
         # A repeated order is no second purchase, but who says it and what they answered counts.
@@ -278,7 +276,7 @@ class _Page:
         if change.opens_epoch:
             visitor = self._open_epoch(visitor)
         person = self._person(change)
-        self._gain(person, change.gained, one.row.seq)
+        self._gain(person, change.gained, one)
         if visitor.person == person:
             return visitor
         self.resolution.linked.append(visitor.id)
@@ -291,10 +289,11 @@ class _Page:
         self.resolution.persons.append(person)
         return person
 
-    def _gain(self, person: int, gained: Sequence[tuple[Kind, str]], seq: int) -> None:
+    def _gain(self, person: int, gained: Sequence[tuple[Kind, str]], one: _Arrived) -> None:
+        level = level_of(one.event.source) if one.event is not None else BROWSER_LEVEL
         values = dict(self._known.persons.get(person, Identifiers()).items())
         for kind, value in gained:
-            self.resolution.identifiers.append(IdentifierRow(kind, value, person, BROWSER_LEVEL, seq))
+            self.resolution.identifiers.append(IdentifierRow(kind, value, person, level, one.row.seq))
             self._known.owners[kind, value] = person
             values[kind] = value
         self._known.persons[person] = Identifiers(**values)

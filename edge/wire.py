@@ -109,10 +109,7 @@ def read_batch(body: bytes) -> Batch:
         RequestRefused: 400 with `bad_json`, `bad_batch`, `bad_context`, `no_events`, `too_many_events`, or a
             limit's code when the context is over it.
     """
-    try:
-        raw: Any = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestRefused(400, BAD_JSON, "the body is not valid JSON in UTF-8") from error
+    raw = read_json(body)
     if not isinstance(raw, dict) or not isinstance(raw.get("events"), list):
         raise RequestRefused(400, BAD_BATCH, "a batch is an object with a list of events")
     events: list[JSON] = raw["events"]
@@ -120,8 +117,16 @@ def read_batch(body: bytes) -> Batch:
         raise RequestRefused(400, NO_EVENTS, "a batch has at least one event")
     if len(events) > MAX_EVENTS:
         raise RequestRefused(400, TOO_MANY_EVENTS, f"a batch has at most {MAX_EVENTS} events")
-    context, size_bytes = _batch_context(raw.get("context"))
-    return Batch(context, size_bytes, _find_ms(raw.get("sent_at")), events)
+    context, size_bytes = shared_context(raw.get("context"), MAX_CONTEXT_BYTES)
+    return Batch(_without_ours(context), size_bytes, find_ms(raw.get("sent_at")), events)
+
+
+def read_json(body: bytes) -> Any:
+    """Read a body's JSON; RequestRefused with 400 `bad_json` where it is none."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RequestRefused(400, BAD_JSON, "the body is not valid JSON in UTF-8") from error
 
 
 def parse_events(batch: Batch, arrival: Arrival) -> tuple[list[Event], list[Rejected]]:
@@ -172,7 +177,12 @@ def find_consent(context: Tree) -> Answer | None:
     return Answer(granted, denied, str(source) if is_named else "page")
 
 
-def _batch_context(raw: JSON) -> tuple[Tree, int]:
+def shared_context(raw: JSON, limit_bytes: int) -> tuple[Tree, int]:
+    """Give the context that holds for every event of a request, and its size in bytes.
+
+    Raises:
+        RequestRefused: 400 with `bad_context`, or a limit's code.
+    """
     if raw is None:
         return {}, 2
     if not isinstance(raw, dict):
@@ -181,9 +191,9 @@ def _batch_context(raw: JSON) -> tuple[Tree, int]:
         context, encoded = clean(raw)
     except InvalidEvent as why:
         raise RequestRefused(400, why.code, "context is over the limits of an event") from why
-    if len(encoded) > MAX_CONTEXT_BYTES:
-        raise RequestRefused(400, TOO_LARGE, f"a batch's context may have {MAX_CONTEXT_BYTES} bytes")
-    return _without_ours(context), len(encoded)
+    if len(encoded) > limit_bytes:
+        raise RequestRefused(400, TOO_LARGE, f"a batch's context may have {limit_bytes} bytes")
+    return context, len(encoded)
 
 
 def _without_ours(context: Tree) -> Tree:
@@ -217,11 +227,9 @@ def _event(raw: JSON, index: int, batch: Batch, arrival: Arrival, shared: Tree) 
     tree, encoded = clean(raw)
     if len(encoded) + batch.context_bytes > MAX_BYTES:
         raise InvalidEvent(TOO_LARGE, f"an event and its batch's context may have {MAX_BYTES} bytes together")
-    name = tree.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InvalidEvent(BAD_NAME, "name is 1 to 64 of: letters, digits, _ . - and space, a letter first")
-    time_ms, is_moved = _time(tree.get("time"), batch.sent_at_ms, arrival.received_at_ms)
-    own = _object(tree, "context", BAD_CONTEXT)
+    name = event_name(tree.get("name"))
+    time_ms, is_moved = event_time(tree.get("time"), batch.sent_at_ms, arrival.received_at_ms)
+    own = object_in(tree, "context", BAD_CONTEXT)
     return Event(
         id=_id(tree.get("id"), index, batch, arrival, encoded),
         name=name,
@@ -229,14 +237,30 @@ def _event(raw: JSON, index: int, batch: Batch, arrival: Arrival, shared: Tree) 
         received_at_ms=arrival.received_at_ms,
         source=arrival.source,
         browser=arrival.browser,
-        properties=_object(tree, "properties", BAD_PROPERTIES),
-        traits=_object(tree, "traits", BAD_TRAITS),
+        properties=object_in(tree, "properties", BAD_PROPERTIES),
+        traits=object_in(tree, "traits", BAD_TRAITS),
         context=shared | _without_ours(own) if own else shared,
         is_time_moved=is_moved,
     )
 
 
-def _object(tree: Tree, key: str, code: str) -> Tree:
+def event_name(raw: JSON) -> str:
+    """Give an event's name.
+
+    Raises:
+        InvalidEvent: `bad_name`.
+    """
+    if not isinstance(raw, str) or not _NAME.fullmatch(raw):
+        raise InvalidEvent(BAD_NAME, "name is 1 to 64 of: letters, digits, _ . - and space, a letter first")
+    return raw
+
+
+def object_in(tree: Tree, key: str, code: str) -> Tree:
+    """Give an object of an event, empty where the key is absent or null.
+
+    Raises:
+        InvalidEvent: with the code handed in.
+    """
     value = tree.get(key)
     if value is None:
         return {}
@@ -259,11 +283,15 @@ def _derived_id(batch: Batch, arrival: Arrival, index: int, content: bytes) -> s
     return blake2b(place + orjson.dumps(batch.context) + content, digest_size=16).hexdigest()
 
 
-def _time(raw: JSON, sent_at_ms: int | None, received_at_ms: int) -> tuple[int, bool]:
-    """Give the event's time by our clock, and whether that moved it."""
+def event_time(raw: JSON, sent_at_ms: int | None, received_at_ms: int) -> tuple[int, bool]:
+    """Give the event's time by our clock, and whether that moved it.
+
+    Raises:
+        InvalidEvent: `bad_time`.
+    """
     if raw is None:
         return received_at_ms, False
-    said_ms = _find_ms(raw)
+    said_ms = find_ms(raw)
     if said_ms is None:
         raise InvalidEvent(BAD_TIME, "time is ISO 8601, such as 2026-11-21T18:00:00.120Z")
     skew_ms = 0 if sent_at_ms is None else received_at_ms - sent_at_ms
@@ -272,7 +300,7 @@ def _time(raw: JSON, sent_at_ms: int | None, received_at_ms: int) -> tuple[int, 
     return time_ms, time_ms != said_ms
 
 
-def _find_ms(raw: JSON) -> int | None:
+def find_ms(raw: JSON) -> int | None:
     """Read an ISO 8601 moment; one without a zone is UTC."""
     if not isinstance(raw, str) or len(raw) > _MAX_TIME_CHARS:
         return None

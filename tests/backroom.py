@@ -79,7 +79,7 @@ class ScriptedTransport:
 class Backroom:
     """Made by `open`; `restart` forgets everything that is only in memory, as a death does."""
 
-    def __init__(self, folder: Path, clock: FakeClock, pipeline: str, consent: Purpose) -> None:
+    def __init__(self, folder: Path, clock: FakeClock, pipeline: str, consent: ConsentSettings) -> None:
         self.folder, self.clock, self.transport = folder, clock, ScriptedTransport()
         self.pipeline: Pipeline = compile_pipeline(pipeline, "klaviyo.yaml", ENVIRON)
         self.metrics = DrainerMetrics(CollectorRegistry())
@@ -95,9 +95,11 @@ class Backroom:
         *,
         pipeline: str = PIPELINE,
         consent: Purpose = Purpose.NONE,
+        server_consent: Purpose = Purpose.NONE,
         starts_lane: bool = True,
     ) -> "Backroom":
-        room = cls(folder, clock or FakeClock(), pipeline, consent)
+        settings = ConsentSettings(consent, server_default=server_consent)
+        room = cls(folder, clock or FakeClock(), pipeline, settings)
         room.writer = SpoolWriter(SpoolSettings(folder / "spool", free_bytes=0), room.clock)
         await room.writer.open()
         room.database = Database(LedgerSettings(folder / "ledger.db"))
@@ -110,7 +112,7 @@ class Backroom:
         if self.reader is not None:
             await self.reader.close()
         self.reader = SpoolReader(self.folder / "spool")
-        settings = ResolverSettings("GB", ConsentSettings(self._consent))
+        settings = ResolverSettings("GB", self._consent)
         self.resolver = Resolver(
             settings,
             spool=self.reader,
@@ -167,7 +169,7 @@ class Backroom:
             name=name,
             time_ms=more.pop("time_ms", self.clock.now_ms()),
             received_at_ms=self.clock.now_ms(),
-            source="browser",
+            source=more.pop("source", "browser"),
             browser=browser(visitor),
             properties=more.pop("properties", {}),
             traits=more.pop("traits", {}),

@@ -16,11 +16,12 @@ from edge.cli import main
 ROOT = Path(__file__).parent / "broken"
 CASES = sorted(path for path in ROOT.iterdir() if path.suffix == ".yaml" or path.is_dir()) if ROOT.is_dir() else []
 # What stands in the files and in the environment, and may stand in no message.
-SECRETS = ("pk_2f1e0d9c8b7a69584736251403f2e1d0c9", "9f8e7d6c5b4a39281706f5e4d3c2b1a0", "k" * 40, "hunter2")
+SECRETS = ("pk_2f1e0d9c8b7a69584736251403f2e1d0c9", "9f8e7d6c5b4a39281706f5e4d3c2b1a0", "k" * 40, "hunter2", "c" * 20)
 ENVIRON = {
     "KLAVIYO_PRIVATE_API_KEY": "k" * 40,
     "COOKIE_KEY": "k" * 40,
     "SHORT_KEY": "hunter2",
+    "COLON_KEY": "c" * 20 + ":" + "d" * 20,
     "EMPTY_KEY": "",
     "EDGE_CONFIG": "",
     "COLUMNS": "100",

@@ -26,11 +26,16 @@ WAIT_S = 5.0
 
 
 class MemoryLog:
-    """Keeps envelopes in a list; `gate` holds appends back, `error` makes them fail."""
+    """Keeps envelopes in a list; `gate` holds appends back, `error` makes them fail.
+
+    Of `refusals` each makes one append fail. Of `lost_answers` each does so once the events are kept.
+    """
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.error: Exception | None = None
+        self.refusals: list[Exception] = []
+        self.lost_answers: list[Exception] = []
         self.entered = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
@@ -40,7 +45,11 @@ class MemoryLog:
         await self.gate.wait()
         if self.error is not None:
             raise self.error
+        if self.refusals:
+            raise self.refusals.pop()
         self.events += [decode(envelope) for envelope in envelopes]
+        if self.lost_answers:
+            raise self.lost_answers.pop()
         return len(self.events)
 
 

@@ -101,6 +101,7 @@ class CollectingProcess:
                 endpoint=config.collector.endpoint,
                 trusted_proxies=config.collector.trusted_proxies,
                 wait_for_consent=config.cookie.wait_for_consent,
+                write_keys=tuple((one.name, one.key) for one in config.write_keys),
             ),
             self._spool,
             cookies=CookieSigner(cookie_keys(config.cookie.keys, config.data_dir), config.cookie.domain),

@@ -93,7 +93,8 @@ class DrainingProcess:
         return Report(self.role, os.getpid(), self._failure is None, detail, exposition(self._registry))
 
     def _make_resolver(self) -> Resolver:
-        consent = ConsentSettings(self._config.consent.default, self._config.consent.gpc_denies)
+        told = self._config.consent
+        consent = ConsentSettings(told.default, told.gpc_denies, told.server_default)
         return Resolver(
             ResolverSettings(self._config.site.phone_region, consent, self._config.identity.retroactive_for_s),
             spool=self._arrivals,

@@ -19,7 +19,7 @@ from edge.cli.times import moment, span
 from edge.config import Config
 from edge.consent import ALL_PURPOSES, Purpose, names_of
 from edge.delivery import Fate
-from edge.event import Event
+from edge.event import Event, is_server
 from edge.ledger.looking import JournalEntry
 from edge.ledger.records import JournalFate
 from edge.pipeline import files_of
@@ -100,7 +100,8 @@ def _accepted(story: Story, config: Config, now_ms: int) -> list[Text]:
         return [*lines, Text(f"name, page and time are not known any more: {what}", "yellow")]
     lines.append(Text(_own_time(event)))
     where = f", page {plain(_page(event), 200)}" if _page(event) else ""
-    lines.append(Text(f"source {plain(event.source)}, browser {plain(event.browser)}{where}"))
+    kept_by = "ordered by" if is_server(event.source) else "browser"
+    lines.append(Text(f"source {plain(event.source)}, {kept_by} {plain(event.browser)}{where}"))
     return lines
 
 
@@ -109,7 +110,8 @@ def _own_time(event: Event) -> str:
     relation = (
         "the same moment" if not apart_ms else f"{span(abs(apart_ms))} {'before' if apart_ms < 0 else 'after'} that"
     )
-    moved = "; moved, as the browser's clock was wrong" if event.is_time_moved else ""
+    whose = "server's" if is_server(event.source) else "browser's"
+    moved = f"; moved, as the {whose} clock was wrong" if event.is_time_moved else ""
     return f"its own time {moment(event.time_ms)}, {relation}{moved}"
 
 

@@ -64,7 +64,7 @@ def preview(
         raise click.UsageError("--only picks one of the examples, and an event was given; accepted is one of the two")
     pipelines = _pipelines(config, named)
     known = _known(config, {"email": email, "phone": phone, "customer_id": customer_id})
-    consent = ConsentSettings(config.consent.default, config.consent.gpc_denies)
+    consent = ConsentSettings(config.consent.default, config.consent.gpc_denies, config.consent.server_default)
     judge, now_ms = Judge(config.site.phone_region, consent, known), surroundings().clock.now_ms()
     if event_id is not None:
         scenes: list[Scene] = [(asyncio.run(_stored(config, judge, event_id)), pipelines)]

@@ -9,7 +9,7 @@ import click
 
 from edge.app.collecting import ledger_path, spool_settings
 from edge.config import Config
-from edge.event import Event, decode
+from edge.event import BROWSER_SOURCE, Event, decode, server_source
 from edge.ledger import LedgerView
 from edge.spool import Row, SpoolReader
 
@@ -20,10 +20,11 @@ class Unavailable(click.ClickException):
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What a verb looks at."""
+    """What a verb looks at; `sources` are those whose events are found by their ids."""
 
     ledger: LedgerView
     spool: SpoolReader
+    sources: tuple[str, ...] = (BROWSER_SOURCE,)
 
 
 @asynccontextmanager
@@ -40,12 +41,17 @@ async def open_stores(config: Config) -> AsyncIterator[Stores]:
         ledger = await LedgerView.open(path)
         spool = SpoolReader(spool_settings(config).directory)
         try:
-            yield Stores(ledger, spool)
+            yield Stores(ledger, spool, sources_of(config))
         finally:
             await spool.close()
             await ledger.close()
     except sqlite3.Error as error:
         raise Unavailable(f"{path}: cannot be read ({error}); run this as the user the service runs as") from error
+
+
+def sources_of(config: Config) -> tuple[str, ...]:
+    """Give every source that the configuration knows."""
+    return (BROWSER_SOURCE, *(server_source(one.name) for one in config.write_keys))
 
 
 def event_of(row: Row | None) -> Event | None:

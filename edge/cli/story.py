@@ -1,15 +1,16 @@
 """One event's story, put together from spool, journal, ledger and pipeline files; `edge why` tells it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from edge.cli.stores import Stores, event_of
 from edge.consent import Purpose, names_of
-from edge.event import BROWSER_SOURCE, Event
+from edge.event import Event
 from edge.ledger.looking import JournalEntry, PipelineFate, VisitorView
 from edge.ledger.records import JournalFate
 from edge.pipeline import Pipeline
 from edge.resolver import event_key, order_key
+from edge.server_wire import event_id
 
 # How much of what is not resolved yet is searched for an id.
 MAX_UNRESOLVED = 20_000
@@ -48,26 +49,28 @@ class Story:
 
 
 async def find_story(stores: Stores, asked: str, files: Mapping[str, Pipeline]) -> Story | None:
-    """Find an event by its id, or by its sequence number: 1042 or #1042."""
-    rows = [] if asked.startswith("#") else await stores.ledger.by_keys([event_key(BROWSER_SOURCE, asked)])
+    """Find an event by its id (the oldest, where several sources have it), or by its number: 1042 or #1042."""
+    ids = {asked, event_id(asked)}
+    keys = [event_key(source, one) for source in stores.sources for one in ids]
+    rows = [] if asked.startswith("#") else await stores.ledger.by_keys(keys)
     number = asked.removeprefix("#")
     if rows:
         return await _resolved(stores, rows[0], files)
-    if not asked.startswith("#") and (waiting := await _unresolved(stores, asked, None)):
+    if not asked.startswith("#") and (waiting := await _unresolved(stores, ids, None)):
         return waiting
     if not number.isascii() or not number.isdecimal() or len(number) > 18:
         return None
     entries = await stores.ledger.by_seqs([int(number)])
-    return await _resolved(stores, entries[0], files) if entries else await _unresolved(stores, None, int(number))
+    return await _resolved(stores, entries[0], files) if entries else await _unresolved(stores, set(), int(number))
 
 
-async def _unresolved(stores: Stores, event_id: str | None, seq: int | None) -> Story | None:
+async def _unresolved(stores: Stores, ids: Collection[str], seq: int | None) -> Story | None:
     """Search what the resolver has not come to."""
     resolved = after = await stores.ledger.resolved_to()
     while rows := await stores.spool.read(after, PAGE_EVENTS):
         for row in rows:
             event = event_of(row)
-            if row.seq == seq or (event is not None and event.id == event_id):
+            if row.seq == seq or (event is not None and event.id in ids):
                 return Story(row.seq, None, event, None, None, None, (), (), resolved)
         after = rows[-1].seq
         if after - resolved > MAX_UNRESOLVED:

@@ -107,7 +107,8 @@ class Judge:
 
     def _decided(self, event: Event) -> Consent:
         answer, has_gpc = find_consent(event.context), event.context.get("gpc") is True
-        decision = decide(answer=answer, remembered=None, has_gpc=has_gpc, settings=self.consent)
+        settings = self.consent.of_source(event.source)
+        decision = decide(answer=answer, remembered=None, has_gpc=has_gpc, settings=settings)
         silent = names_of(ALL_PURPOSES & ~(answer.granted | answer.denied)) if answer is not None else []
         note = f"not answered: {', '.join(silent)}; there the site's default holds" if silent else ""
         return Consent(decision.granted, decision.basis, note=note)

@@ -52,6 +52,7 @@ def locations(told: CollectorConfig) -> str:
     text = shipped("nginx/datafly.conf").read_text("utf-8")
     text = text.replace(f"{_DEFAULT.prefix}/{_DEFAULT.script}", f"{told.prefix}/{told.script}")
     text = text.replace(f"= {_DEFAULT.prefix}/{_DEFAULT.endpoint} ", f"= {told.prefix}/{told.endpoint} ")
+    text = text.replace(f" {_DEFAULT.prefix}/v1/ ", f" {told.prefix}/v1/ ")
     return text.replace(f" {_DEFAULT.prefix}/ ", f" {told.prefix}/ ")
 
 

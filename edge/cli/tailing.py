@@ -16,7 +16,7 @@ from edge.cli.times import clock_time, span
 from edge.config import Config
 from edge.consent import Purpose, names_of
 from edge.delivery import Fate
-from edge.event import Event
+from edge.event import Event, is_server
 from edge.ledger.looking import PipelineFate
 from edge.ledger.records import JournalFate
 from edge.person import Identifiers
@@ -132,7 +132,7 @@ def _event_line(item: Accepted) -> Text:
     line.append(f"{event.browser[:8]} ", "blue")
     if item.entry.fate is JournalFate.DUPLICATE:
         return line.append("duplicate, no pipeline gets it", "dim")
-    line.append(f"{plain(_page(event), 30):<30} ")
+    line.append(f"{plain(_page(event) or _server(event), 30):<30} ")
     line.append(plain(_who(item.visitor.identifiers), 40) if item.visitor is not None else "", "cyan")
     line.rstrip()
     return line
@@ -171,6 +171,10 @@ def _page(event: Event) -> str:
     page = event.context.get("page")
     path = (page.get("path") or page.get("url")) if isinstance(page, dict) else None
     return path if isinstance(path, str) else ""
+
+
+def _server(event: Event) -> str:
+    return event.source if is_server(event.source) else ""
 
 
 def _show_json(item: Item) -> None:

@@ -1,6 +1,7 @@
 """The public door: serves the script, takes batches, and answers after they are on disk."""
 
-from edge.collector.server import Collector, EventLog
+from edge.collector.event_log import EventLog
+from edge.collector.server import Collector
 from edge.collector.settings import CollectorSettings, Listen
 from edge.collector.static import Assets
 

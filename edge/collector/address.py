@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TypeAlias
 
 from edge.collector.settings import Network
-
-Address: TypeAlias = IPv4Address | IPv6Address
+from edge.places import MAX_ADDRESS_CHARS, find_address
 
 MAX_HOPS = 16
-_MAX_CHARS = 45
 _REMEMBERED = 4_096
 
 
@@ -37,7 +33,7 @@ class Addresses:
                 return address
         hops = ",".join(forwarded_for).rsplit(",", MAX_HOPS)[-MAX_HOPS:] if forwarded_for else ()
         for text in reversed(hops):
-            hop, is_trusted = self._hop(text.strip()[: _MAX_CHARS + 1])
+            hop, is_trusted = self._hop(text.strip()[: MAX_ADDRESS_CHARS + 1])
             if hop is None:
                 return address
             address = hop
@@ -46,19 +42,7 @@ class Addresses:
         return address
 
     def _read_hop(self, text: str) -> tuple[str | None, bool]:
-        address = _parse(text)
+        address = find_address(text)
         if address is None:
             return None, False
         return str(address), any(address in network for network in self._trusted)
-
-
-def _parse(text: str) -> Address | None:
-    """Read one address; a zone ("%eth0") may hold anything, so it makes an address unreadable."""
-    if len(text) > _MAX_CHARS or "%" in text:
-        return None
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address

@@ -15,6 +15,7 @@ HEADERS: Mapping[str, str] = {
 }
 NOT_STORED: Mapping[str, str] = {**HEADERS, "Cache-Control": "no-store"}
 JSON_TYPE = "application/json"
+AUTHENTICATE = 'Basic realm="datafly-edge", charset="UTF-8"'
 # Read by the shop's script and by every proxy on the way: seconds until another try is worth it.
 RETRY_FULL_S = 30
 RETRY_BUSY_S = 1
@@ -31,13 +32,26 @@ def json_answer(status: int, content: Any) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(content), content_type=JSON_TYPE, headers=NOT_STORED)
 
 
-def refusal(why: RequestRefused) -> web.Response:
+def refusal(why: RequestRefused, **more: Any) -> web.Response:
     """Nothing was taken, and why; a body that was not read to its end closes the connection."""
-    answer = json_answer(why.status, {"error": {"code": why.code, "message": why.message}})
+    answer = json_answer(why.status, {"error": {"code": why.code, "message": why.message}, **more})
     if why.retry_after_s is not None:
         answer.headers["Retry-After"] = str(why.retry_after_s)
     if why.status in (408, 413):
         answer.force_close()
+    return answer
+
+
+def all_taken() -> web.Response:
+    """Everything that a server posted was stored; its libraries look for this very object."""
+    return json_answer(200, {"success": True})
+
+
+def call_refusal(why: RequestRefused, **more: Any) -> web.Response:
+    """Nothing of a server's call was taken: our own words for that, and those that its libraries read."""
+    answer = refusal(why, success=False, code=why.code, message=why.message, **more)
+    if why.status == 401:
+        answer.headers["WWW-Authenticate"] = AUTHENTICATE
     return answer
 
 

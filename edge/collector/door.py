@@ -6,21 +6,19 @@ import zlib
 from aiohttp import web
 from aiohttp.client_exceptions import ClientError
 
-from edge.collector.settings import CollectorSettings
 from edge.errors import RequestRefused
 
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-async def read_body(request: web.BaseRequest, settings: CollectorSettings) -> bytes:
+async def read_body(request: web.BaseRequest, limit_bytes: int, deadline_s: float) -> bytes:
     """Give a request's body as it came, still compressed.
 
     Raises:
         RequestRefused: 413 over the limit, before a byte is read where the length is declared; 408 when it is
             not there in time; 400 when the client left or broke the protocol on the way.
     """
-    limit_bytes = settings.body_bytes
     if (request.content_length or 0) > limit_bytes:
         raise too_big(limit_bytes)
     content = request.content
@@ -30,10 +28,10 @@ async def read_body(request: web.BaseRequest, settings: CollectorSettings) -> by
             if len(body) > limit_bytes:
                 raise too_big(limit_bytes)
             return body
-        async with asyncio.timeout(settings.body_deadline_s):
+        async with asyncio.timeout(deadline_s):
             return await _read_slowly(request, limit_bytes)
     except TimeoutError as error:
-        raise RequestRefused(408, "slow_body", f"the body took over {settings.body_deadline_s:g} s") from error
+        raise RequestRefused(408, "slow_body", f"the body took over {deadline_s:g} s") from error
     except (ConnectionError, web.RequestPayloadError, ClientError) as error:
         raise RequestRefused(400, "cut_body", "the body ended before its end") from error
 

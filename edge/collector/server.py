@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import structlog
 from aiohttp import hdrs, web
@@ -11,8 +12,18 @@ from aiohttp.http import HttpVersion10, HttpVersion11
 
 from edge.clock import Clock
 from edge.collector.address import Addresses
-from edge.collector.answers import json_answer, no_content, not_stored, refusal, unexpected, wrong_method
+from edge.collector.answers import (
+    call_refusal,
+    json_answer,
+    no_content,
+    not_stored,
+    refusal,
+    unexpected,
+    wrong_method,
+)
+from edge.collector.calls import ServerCalls
 from edge.collector.door import decompressed, read_body
+from edge.collector.event_log import EventLog
 from edge.collector.origin import Origins
 from edge.collector.protocol import Server
 from edge.collector.settings import MAX_HEADER_BYTES, MAX_HEADERS, CollectorSettings
@@ -22,6 +33,7 @@ from edge.cookie import CookieSigner
 from edge.errors import RequestRefused, StorageError, StorageFailed
 from edge.event import BROWSER_SOURCE, encode
 from edge.metrics import CollectorMetrics
+from edge.server_wire import BATCH, KINDS
 from edge.wire import Arrival, Batch, Rejected, consent_event, parse_events, read_batch
 
 log = structlog.get_logger("edge.collector")
@@ -33,20 +45,8 @@ _FOREIGN_METHODS = frozenset({"CONNECT", "TRACE"})
 Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
 
-class EventLog(Protocol):
-    """Where events are kept; the only thing the collector asks of storage."""
-
-    async def append(self, envelopes: Sequence[bytes]) -> int:
-        """Give the first sequence number, after the commit that holds every envelope.
-
-        Raises:
-            StorageFull, StorageBusy, StorageFailed: nothing was stored.
-        """
-        ...
-
-
 class Collector:
-    """One listener with two paths: the script, and the endpoint that takes batches."""
+    """One listener: the script, the endpoint that takes browsers' batches, and the calls of servers."""
 
     def __init__(
         self,
@@ -69,6 +69,9 @@ class Collector:
             settings.script_path: ("script", {hdrs.METH_GET: self._send_script, hdrs.METH_HEAD: self._send_script}),
             settings.events_path: ("events", {hdrs.METH_POST: self._take, hdrs.METH_OPTIONS: self._preflight}),
         }
+        self._calls = ServerCalls(settings, spool, clock=clock, metrics=metrics)
+        for address in (BATCH, *KINDS) if settings.write_keys else ():
+            self._routes[settings.call_path(address)] = ("calls", {hdrs.METH_POST: partial(self._take_call, address)})
         self._server: Server | None = None
         self._listener: asyncio.Server | None = None
 
@@ -154,9 +157,16 @@ class Collector:
         answer.headers.update(granted)
         return answer
 
+    async def _take_call(self, address: str, request: web.BaseRequest) -> web.Response:
+        """Take a server's call; it has nothing to do with cookies, origins and the connection's other end."""
+        try:
+            return await self._calls.take(request, address)
+        except Exception as error:
+            return call_refusal(self._why(error))
+
     async def _store(self, request: web.BaseRequest) -> web.Response:
         headers = request.headers
-        sent = await read_body(request, self._settings)
+        sent = await read_body(request, self._settings.body_bytes, self._settings.body_deadline_s)
         self._metrics.body(len(sent))
         batch = read_batch(decompressed(sent, headers.get(hdrs.CONTENT_ENCODING), self._settings.body_bytes))
         has_gpc = headers.get("Sec-GPC") == "1"
@@ -197,15 +207,18 @@ class Collector:
         return str(name[0]) if name else ""
 
     def _failure(self, error: Exception) -> web.Response:
-        """Turn what was raised into an answer; what nobody foresaw is logged by its place, never by its text."""
+        return refusal(self._why(error))
+
+    def _why(self, error: Exception) -> RequestRefused:
+        """Turn what was raised into a refusal; what nobody foresaw is logged by its place, never by its text."""
         if isinstance(error, RequestRefused):
-            return refusal(error)
+            return error
         if isinstance(error, StorageError):
             if isinstance(error, StorageFailed):
                 self.failed.set()
-            return refusal(not_stored(error))
+            return not_stored(error)
         log.error("request failed", error=type(error).__name__, place=_place(error))
-        return refusal(unexpected())
+        return unexpected()
 
 
 def _partly(accepted: int, rejected: Sequence[Rejected]) -> web.Response:

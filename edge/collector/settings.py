@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, TypeAlias
 
+from edge.secret import Secret
+
 Listen: TypeAlias = tuple[Literal["tcp"], str, int] | tuple[Literal["unix"], str]
 Network: TypeAlias = IPv4Network | IPv6Network
 
 BODY_BYTES = 262_144
+CALL_BYTES = 524_288
 BODY_DEADLINE_S = 10.0
 KEEP_ALIVE_S = 15.0
 LINGER_S = 2.0  # how long the rest of a refused body is read, so that the answer arrives
@@ -20,7 +23,8 @@ class CollectorSettings:
     """Where the collector listens, which paths are its own, and whom it trusts.
 
     `origins` are exact, as a browser writes them ("https://shop.example", no slash at the end).
-    `trusted_proxies` may name the client's address; a unix socket's peer always may.
+    `trusted_proxies` may name the client's address; a unix socket's peer always may. `write_keys` are the servers
+    that may post calls, each with its name; without one there is no address for calls.
     """
 
     listen: Listen
@@ -30,7 +34,9 @@ class CollectorSettings:
     endpoint: str = "e"
     trusted_proxies: tuple[Network, ...] = ()
     wait_for_consent: bool = False
+    write_keys: tuple[tuple[str, Secret], ...] = ()
     body_bytes: int = BODY_BYTES
+    call_bytes: int = CALL_BYTES
     body_deadline_s: float = BODY_DEADLINE_S
     keep_alive_s: float = KEEP_ALIVE_S
     linger_s: float = LINGER_S
@@ -42,3 +48,7 @@ class CollectorSettings:
     @property
     def events_path(self) -> str:
         return f"{self.prefix}/{self.endpoint}"
+
+    def call_path(self, address: str) -> str:
+        """Give the path of a server's call, e.g. of "track" or "batch"."""
+        return f"{self.prefix}/v1/{address}"

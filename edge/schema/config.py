@@ -4,6 +4,7 @@ from typing import get_args
 
 from edge.config import ANSWERS, GPC_EFFECTS, OrderId
 from edge.consent import PURPOSE_NAMES
+from edge.places import SOURCE_PATTERN
 from edge.shapes import (
     Shape,
     boolean,
@@ -146,7 +147,20 @@ CONFIG = section(
         ),
         "consent": CONSENT,
         "drainer": DRAINER,
-        "write_keys": nothing_yet("Must be empty in this version.", []),
+        "write_keys": listing(
+            "The servers that may post events to {prefix}/v1; without one that address does not exist.",
+            section(
+                "A server.",
+                {
+                    "name": word(
+                        "What its events say of their source; no two alike.", SOURCE_PATTERN, examples=["shop"]
+                    ),
+                    "key": secret("The key it shows, 16 characters or more, as ${NAME}; no two alike."),
+                },
+                required=("name", "key"),
+            ),
+            default=[],
+        ),
         "hooks": nothing_yet("Must be empty in this version.", {}),
         "limits": nothing_yet("Must be empty in this version.", {}),
         "alerts": nothing_yet("Must be empty in this version.", {}),

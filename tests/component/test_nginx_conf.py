@@ -4,16 +4,20 @@ import asyncio
 import gzip
 import socket
 import subprocess
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 
 from edge.cli.tagging import locations, upstream
 from edge.config import CollectorConfig
+from edge.secret import Secret
 from edge.shipped import shipped
 from tests.nginx import LOOPBACK, TEMPORARY, free_port, program
 from tests.running_collector import SAME, SCRIPT, Answer, Running, batch, running
@@ -101,12 +105,12 @@ class Front:
 
 
 @asynccontextmanager
-async def front(folder: Path, shop: str = "") -> AsyncIterator[Front]:
+async def front(folder: Path, shop: str = "", **settings: Any) -> AsyncIterator[Front]:
     path, port = str(folder / "edge.sock"), free_port()
     file = write_conf(folder, port, CollectorConfig(listen=("unix", path)), shop)
     with started(file, port):
         async with (
-            running(listen=("unix", path), trusted_proxies=CollectorConfig().trusted_proxies) as edge,
+            running(listen=("unix", path), trusted_proxies=CollectorConfig().trusted_proxies, **settings) as edge,
             aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
         ):
             yield Front(edge, session, port)
@@ -137,6 +141,7 @@ def test_nginx_takes_the_files_as_they_are_shipped(tmp_path: Path) -> None:
 def test_nginx_takes_the_files_for_other_configurations(tmp_path: Path, told: CollectorConfig) -> None:
     check(write_conf(tmp_path, 8099, told))
     assert told.prefix == "/t" or " /t/" not in locations(told)
+    assert f"location ^~ {told.prefix}/v1/ {{" in locations(told)
 
 
 async def test_the_script_comes_through_compressed_and_is_not_sent_twice(shop: Front) -> None:
@@ -193,6 +198,23 @@ async def test_a_body_just_under_the_limit_is_taken(shop: Front) -> None:
     events = [{"name": "view_item", "properties": {"text": "x" * 40_000}} for _ in range(6)]
     assert (await shop.post(batch(*events))).status == 204
     assert len(shop.edge.log.events) == 6
+
+
+async def test_a_servers_call_comes_through_with_its_key_and_its_own_limit(tmp_path: Path) -> None:
+    async with front(tmp_path, write_keys=(("shop", Secret("key-of-the-shop-1")),)) as shop:
+        key = {"Authorization": "Basic " + b64encode(b"key-of-the-shop-1:").decode()}
+        message = {"type": "track", "userId": "a", "event": "x", "properties": {"text": "x" * 30_000}}
+        largest = orjson.dumps({"batch": [message] * 17}).ljust(524_288)
+        taken = await shop.ask("POST", "/t/v1/batch", largest, **key)
+        assert (taken.status, taken.json) == (200, {"success": True})
+        assert len(shop.edge.log.events) == 17
+        over = await shop.ask("POST", "/t/v1/batch", largest + b" ", **key)
+        assert (over.status, over.code) == (413, "too_big")
+        far_beyond = await shop.ask("POST", "/t/v1/batch", b"x" * 700_000, **key)
+        assert (far_beyond.status, b"nginx" in far_beyond.body) == (413, True)
+        unknown = await shop.ask("POST", "/t/v1/batch", b"{}")
+        assert (unknown.status, unknown.code) == (401, "no_write_key")
+        assert unknown.headers["WWW-Authenticate"].startswith("Basic ")
 
 
 async def test_while_the_sidecar_is_away_its_paths_answer_502_and_the_shop_goes_on(tmp_path: Path) -> None:

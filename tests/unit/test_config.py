@@ -18,6 +18,7 @@ from edge.config import (
     SiteConfig,
     SpoolConfig,
     Survey,
+    WriteKeyConfig,
     find_config,
     load_config,
     parse_config,
@@ -58,7 +59,7 @@ def test_everything_may_be_set() -> None:
         identity: {retroactive_for: 0s}
         consent: {default: {functional: granted, analytics: granted}, server_default: {marketing: granted}, gpc: ignore}
         drainer: {page: 1, concurrency: 1000, timeout: 1500ms}
-        write_keys: []
+        write_keys: [{name: shop, key: "${NEW}"}, {name: till_2-b, key: "${OLD}"}]
         hooks: {}
         limits:
         alerts:
@@ -87,6 +88,7 @@ def test_everything_may_be_set() -> None:
         identity=IdentityConfig(0.0),
         consent=ConsentConfig(Purpose.FUNCTIONAL | Purpose.ANALYTICS, Purpose.MARKETING, False),
         drainer=DrainerConfig(1, 1_000, 1.5),
+        write_keys=(WriteKeyConfig("shop", Secret(NEW_KEY)), WriteKeyConfig("till_2-b", Secret(OLD_KEY))),
     )
     assert NEW_KEY not in repr(config) and OLD_KEY not in repr(config)
 
@@ -135,7 +137,6 @@ data_dir: ${UNSET_ONE}
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("write_keys: [a]", "server API"),
         ("hooks: {shop: {platform: shopify}}", "webhooks"),
         ("limits: {per_address: 50/s}", "limits"),
         ("alerts: {mail: a}", "alerts"),

@@ -19,7 +19,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("delivery",),
     ("metrics",),
     # rules: pure, none knows another
-    ("mapping", "complete", "identity", "consent_rules", "cookie", "budget", "wire"),
+    ("mapping", "complete", "identity", "consent_rules", "cookie", "budget", "wire", "ecommerce"),
+    # rules over those
+    ("server_wire",),
     # doors to the world
     ("spool", "ledger", "destinations", "transport", "sandbox"),
     # plans
@@ -35,7 +37,17 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
 )
 FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
-PURE = FLOORS[8] + ("jsontree", "consent", "person", "event", "delivery", "settings", "yamlfile", "shapes")
+PURE = FLOORS[8] + (
+    "server_wire",
+    "jsontree",
+    "consent",
+    "person",
+    "event",
+    "delivery",
+    "settings",
+    "yamlfile",
+    "shapes",
+)
 WORLDLY = {"aiohttp", "aiosqlite", "asyncio", "os", "time", "random", "socket", "sqlite3"}
 
 
