@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from edge import places
-from edge.consent import PURPOSE_NAMES, Purpose
+from edge.consent import PURPOSE_NAMES, Purpose, purposes
+from edge.consent_platforms import MEANINGS, Meanings
 from edge.errors import ConfigErrors, Problem
 from edge.places import Listen, Network, Tcp
 from edge.secret import Secret
@@ -96,11 +97,15 @@ class IdentityConfig:
 
 @dataclass(frozen=True, slots=True)
 class ConsentConfig:
-    """The purposes granted where nobody answered: `default` for browsers' events, `server_default` for servers'."""
+    """The purposes granted where nobody answered: `default` for browsers' events, `server_default` for servers'.
+
+    `map` has what a platform's categories mean where that is not what we take them for.
+    """
 
     default: Purpose = Purpose.NONE
     server_default: Purpose = Purpose.NONE
     gpc_denies: bool = True
+    map: Meanings = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,9 +315,37 @@ def _identity(reader: Reader) -> IdentityConfig:
 def _consent(reader: Reader) -> ConsentConfig:
     default, server_default = _granted(reader.section("default")), _granted(reader.section("server_default"))
     gpc_denies = reader.choice("gpc", GPC_EFFECTS, "deny") == "deny"
-    _not_yet(reader, "map", "map of consent signals")
+    changes = _map(reader.section("map"))
     reader.done()
-    return ConsentConfig(default, server_default, gpc_denies)
+    return ConsentConfig(default, server_default, gpc_denies, changes)
+
+
+def _map(reader: Reader) -> Meanings:
+    """Give, by platform, what categories mean; only OneTrust's are a site's own words."""
+    sections = {platform: reader.section(platform) for platform in MEANINGS}
+    reader.done()
+    found = {}
+    for platform, section in sections.items():
+        written = dict(section.nodes()) if platform == "onetrust" else {}
+        known = dict.fromkeys((*MEANINGS[platform], *written))
+        names = [name for name in known if section.node(name) is not None]
+        found[platform] = {name: _purposes(section, name) for name in names}
+        section.done()
+    return {platform: meanings for platform, meanings in found.items() if meanings}
+
+
+def _purposes(reader: Reader, key: str) -> Purpose:
+    """Read one purpose or a list of them, [] for none."""
+    node = reader.node(key)
+    if node is not None and isinstance(node.value, list):
+        return purposes(reader.parsed_list(key, _purpose, ()))
+    return purposes([reader.choice(key, tuple(PURPOSE_NAMES))])
+
+
+def _purpose(text: str) -> str:
+    if text not in PURPOSE_NAMES:
+        raise ValueError(f"is not one of {', '.join(PURPOSE_NAMES)}")
+    return text
 
 
 def _granted(reader: Reader) -> Purpose:

@@ -59,6 +59,9 @@ class DrainerMetrics:
         self.resolved = counter("edge_events_resolved", "Events read from the spool, by what was decided.", "fate")
         self.links = counter("edge_visitors_linked", "Visitors that became known.")
         self.identifiers_dropped = counter("edge_identifiers_dropped", "Identifiers that could not be used.", "kind")
+        self.consent_unreadable = counter(
+            "edge_consent_unreadable", "Consent platforms' values that could not be read.", "platform"
+        )
         self.missing = counter("edge_spool_missing", "Sequence numbers that the spool should have and has not.")
         self.settled = counter("edge_deliveries_settled", "Events settled, by their fate.", "pipeline", "fate")
         self.answers = counter("edge_delivery_answers", "Answers of destinations.", "pipeline", "outcome")

@@ -2,22 +2,25 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from edge.clock import Clock
-from edge.consent import Purpose
-from edge.consent_rules import ConsentSettings, decide, merge
+from edge.consent import Purpose, Standing
+from edge.consent_platforms import MEANINGS, Meanings, hear
+from edge.consent_rules import ConsentSettings, Verdict, judge
 from edge.errors import StorageFull
-from edge.event import Event, decode
+from edge.event import BROWSER_SOURCE, Event, decode
 from edge.identity import BROWSER_LEVEL, Link, claim_from, level_of, link
 from edge.ledger import ResolverLedger
+from edge.ledger.consent_log import consent_rows
 from edge.ledger.records import IdentifierRow, JournalFate, JournalRow, Known, Resolution, VisitorState
 from edge.metrics import DrainerMetrics
 from edge.person import Identifiers, Kind
+from edge.secret import Secret
 from edge.spool import Row, SpoolReader
-from edge.wire import find_consent
+from edge.wire import REFUSED
 
 log = structlog.get_logger(__name__)
 
@@ -28,11 +31,13 @@ MAX_DENIED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class ResolverSettings:
-    """The site's rules that resolving needs."""
+    """The site's rules that resolving needs; `consent_key` hides whom a row of the consent log is about."""
 
     phone_region: str
     consent: ConsentSettings
     retroactive_for_s: float = 14 * 86_400.0
+    consent_key: Secret = field(kw_only=True)
+    consent_meanings: Meanings = field(kw_only=True, default_factory=lambda: MEANINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +171,20 @@ class Resolver:
         """The site's rules."""
         return self._settings
 
+    def judge(self, event: Event, standing: Standing | None) -> Verdict:
+        """Decide an event's consent from its own evidence and what held for its visitor."""
+        heard = hear(event.context, self._settings.consent_meanings)
+        for platform in heard.unreadable:
+            self._metrics.consent_unreadable.labels(platform).inc()
+        return judge(
+            heard.answers,
+            standing,
+            has_gpc=heard.has_gpc or (None if event.source != BROWSER_SOURCE else False),
+            received_ms=event.received_at_ms,
+            settings=self._settings.consent.of_source(event.source),
+            is_act=event.name == "consent" and REFUSED not in event.properties,
+        )
+
     def _report_gaps(self, rows: Sequence[Row]) -> None:
         expected = self._cursor + 1
         for row in rows:
@@ -220,18 +239,16 @@ class _Page:
         if event.name == "reset":
             visitor = self._open_epoch(visitor)
         visitor = self._link(visitor, one)
-        answer = find_consent(event.context)
-        has_gpc = event.context.get("gpc") is True
-        consent = self._resolver.settings.consent.of_source(event.source)
-        decision = decide(answer=answer, remembered=visitor.answer, has_gpc=has_gpc, settings=consent)
-        if answer is not None:
-            visitor = self._put(replace(visitor, answer=merge(answer, visitor.answer)))
+        verdict = self._resolver.judge(event, visitor.answer)
+        if verdict.news:
+            visitor = self._put(replace(visitor, answer=verdict.standing))
+            self.resolution.consents += consent_rows(verdict, one.row.seq, event, self._resolver.settings.consent_key)
         # A repeated order is no second purchase, but who says it and what they answered counts.
         is_repeat = self._is_known_order(event.order_id, one.row.seq) or is_repeat
         if event.order_id is not None and not is_repeat:
             visitor = self._put(replace(visitor, purchased_seq=one.row.seq))
         fate = JournalFate.DUPLICATE if is_repeat else JournalFate.OPEN
-        self._note(one, visitor.id, fate, decision.granted, decision.basis)
+        self._note(one, visitor.id, fate, verdict.decision.granted, verdict.decision.basis)
 
     def _is_first_contact(self, one: _Arrived) -> bool:
         """Tell a repeat that says who a new browser is: its first answer, with the cookie, was lost on the way."""

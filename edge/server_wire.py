@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from edge.consent import PURPOSE_NAMES
+from edge.consent_platforms import hear
 from edge.ecommerce import translated
 from edge.errors import InvalidEvent, RequestRefused
 from edge.event import Event
@@ -30,13 +31,13 @@ from edge.wire import (
     MAX_USER_AGENT_CHARS,
     NO_EVENTS,
     OUR_KEYS,
+    REFUSED,
     TOO_LARGE,
     TOO_MANY_EVENTS,
     Rejected,
     Tree,
     event_name,
     event_time,
-    find_consent,
     find_ms,
     object_in,
     shared_context,
@@ -154,7 +155,7 @@ def parse_calls(calls: Calls, source: str, received_at_ms: int, *, start: int = 
             kept.append(_event(message, calls, arrival))
         except InvalidEvent as why:
             rejected.append(Rejected(index, why.code, why.message))
-            if message is not None and find_consent(message.context) is not None:
+            if message is not None and hear(message.context).answers:
                 kept.append(_consent_event(message, calls, arrival))
     return Taken(kept, rejected, len(span) - len(rejected))
 
@@ -310,7 +311,7 @@ def _consent_event(message: _Message, calls: Calls, arrival: _Arrival) -> Event:
         received_at_ms=arrival.received_at_ms,
         source=arrival.source,
         browser=message.browser,
-        properties={},
+        properties={REFUSED: 1},
         traits={} if message.user is None else {"customer_id": message.user},
         context=message.context,
     )

@@ -6,14 +6,13 @@ Source: docs/wire.md.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
 import orjson
 
-from edge.consent import PURPOSE_NAMES, Answer, Purpose
 from edge.errors import InvalidEvent, RequestRefused
 from edge.event import Event
 from edge.jsontree import JSON, MAX_BYTES, clean, strip_controls
@@ -44,13 +43,13 @@ MAX_USER_AGENT_CHARS = 512
 SKEW_MS = 60_000
 MAX_PAST_MS = 7 * 86_400_000
 MAX_FUTURE_MS = 300_000
-OUR_KEYS = frozenset({"ip", "user_agent", "gpc"})  # of a context: we alone write these
+OUR_KEYS = frozenset({"ip", "user_agent", "gpc", "consent_cookies"})  # of a context: we alone write these
+
+REFUSED = "events_refused"  # marks a consent event that only keeps what a refused batch said: no new answer
 
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9_. -]{0,62}[A-Za-z0-9_.-])?")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_CONSENT_SOURCE = re.compile(r"[a-z0-9_.-]{1,32}")
 _MAX_TIME_CHARS = 40
-_PURPOSE_BITS = tuple((name, int(purpose)) for name, purpose in PURPOSE_NAMES.items())  # IntFlag's own `|` costs 1 µs
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
@@ -73,15 +72,13 @@ class Batch:
         found = session.get("id") if isinstance(session, dict) else None
         return found if isinstance(found, str) and _ID.fullmatch(found) else None
 
-    @property
-    def consent(self) -> Answer | None:
-        """What the batch says about consent; read when asked for, as most requests never ask."""
-        return find_consent(self.context)
-
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What we know ourselves about a request: when, from whom, and what its headers said."""
+    """What we know ourselves about a request: when, from whom, and what its headers said.
+
+    `consent_cookies` are those of consent platforms, where the page itself reported nothing.
+    """
 
     received_at_ms: int
     source: str
@@ -89,6 +86,7 @@ class Arrival:
     ip: str | None
     user_agent: str | None
     has_gpc: bool
+    consent_cookies: dict[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,36 +143,16 @@ def parse_events(batch: Batch, arrival: Arrival) -> tuple[list[Event], list[Reje
 def consent_event(batch: Batch, arrival: Arrival) -> Event:
     """Give the event that keeps a batch's consent answer when all of its own events were refused."""
     return Event(
-        id=_derived_id(batch, arrival, 0, orjson.dumps(batch.context.get("consent"))),
+        id=_derived_id(batch, arrival, 0, orjson.dumps([batch.context.get("consent"), arrival.consent_cookies])),
         name="consent",
         time_ms=arrival.received_at_ms,
         received_at_ms=arrival.received_at_ms,
         source=arrival.source,
         browser=arrival.browser,
-        properties={},
+        properties={REFUSED: len(batch.events)},
         traits={},
         context=batch.context | _ours(arrival),
     )
-
-
-def find_consent(context: Tree) -> Answer | None:
-    """Read `context.consent`: what is malformed is no evidence, and the global privacy signal denies advertising."""
-    raw = context.get("consent")
-    if not isinstance(raw, dict):
-        return None
-    bits = {"granted": 0, "denied": 0}
-    for name, bit in _PURPOSE_BITS:
-        said = raw.get(name)
-        if isinstance(said, str) and said in bits:
-            bits[said] |= bit
-    granted, denied = Purpose(bits["granted"]), Purpose(bits["denied"])
-    if raw.get("gpc") is True:
-        granted, denied = granted & ~Purpose.ADVERTISING, denied | Purpose.ADVERTISING
-    if not granted and not denied:
-        return None
-    source = raw.get("source")
-    is_named = isinstance(source, str) and _CONSENT_SOURCE.fullmatch(source) is not None
-    return Answer(granted, denied, str(source) if is_named else "page")
 
 
 def shared_context(raw: JSON, limit_bytes: int) -> tuple[Tree, int]:
@@ -210,6 +188,8 @@ def _ours(arrival: Arrival) -> Tree:
         ours["user_agent"] = _header_text(arrival.user_agent)
     if arrival.has_gpc:
         ours["gpc"] = True
+    if arrival.consent_cookies:
+        ours["consent_cookies"] = arrival.consent_cookies
     return ours
 
 

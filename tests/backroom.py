@@ -21,6 +21,7 @@ from edge.ledger.looking import JournalEntry, PipelineFate
 from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline, compile_pipeline
 from edge.resolver import Resolver, ResolverSettings, event_key
+from edge.secret import Secret
 from edge.spool import SpoolReader, SpoolSettings, SpoolWriter
 from tests.clock import FakeClock
 
@@ -40,6 +41,7 @@ events:
 ENVIRON = {"KEY": "a-key", "OTHER_KEY": "another-key"}
 GRANTED = {"functional": "granted", "analytics": "granted", "marketing": "granted", "advertising": "granted"}
 DENIED = dict.fromkeys(GRANTED, "denied")
+CONSENT_KEY = Secret("key-of-the-log" * 3)
 TAKEN = Response(202, {}, b"")
 
 Answer = Response | Exception | Callable[[Request], Response]
@@ -112,7 +114,7 @@ class Backroom:
         if self.reader is not None:
             await self.reader.close()
         self.reader = SpoolReader(self.folder / "spool")
-        settings = ResolverSettings("GB", self._consent)
+        settings = ResolverSettings("GB", self._consent, consent_key=CONSENT_KEY)
         self.resolver = Resolver(
             settings,
             spool=self.reader,

@@ -15,6 +15,7 @@ from edge.app.report import Report, exposition
 from edge.clock import Clock
 from edge.collector import Assets, Collector, CollectorSettings
 from edge.config import Config
+from edge.consent_platforms import with_meanings
 from edge.cookie import CookieSigner
 from edge.errors import StorageFailed, StorageFull
 from edge.ledger import LedgerView
@@ -102,6 +103,8 @@ class CollectingProcess:
                 trusted_proxies=config.collector.trusted_proxies,
                 wait_for_consent=config.cookie.wait_for_consent,
                 write_keys=tuple((one.name, one.key) for one in config.write_keys),
+                gpc_denies=config.consent.gpc_denies,
+                consent_meanings=with_meanings(config.consent.map),
             ),
             self._spool,
             cookies=CookieSigner(cookie_keys(config.cookie.keys, config.data_dir), config.cookie.domain),

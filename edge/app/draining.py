@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from edge.app.collecting import ledger_path, spool_settings
+from edge.app.keys import consent_key
 from edge.app.lanes import LaneParts, Lanes
 from edge.app.pulse import Pulse
 from edge.app.reloading import Reloader, recall
@@ -16,6 +17,7 @@ from edge.app.report import Report, exposition
 from edge.app.watching import changes_of
 from edge.clock import Clock
 from edge.config import Config
+from edge.consent_platforms import with_meanings
 from edge.consent_rules import ConsentSettings
 from edge.drainer import Housekeeping
 from edge.errors import StorageFailed
@@ -96,7 +98,13 @@ class DrainingProcess:
         told = self._config.consent
         consent = ConsentSettings(told.default, told.gpc_denies, told.server_default)
         return Resolver(
-            ResolverSettings(self._config.site.phone_region, consent, self._config.identity.retroactive_for_s),
+            ResolverSettings(
+                self._config.site.phone_region,
+                consent,
+                self._config.identity.retroactive_for_s,
+                consent_key=consent_key(self._config.data_dir),
+                consent_meanings=with_meanings(self._config.consent.map),
+            ),
             spool=self._arrivals,
             ledger=ResolverLedger(self._database),
             clock=self._clock,

@@ -1,4 +1,4 @@
-"""The cookie's key when the configuration names none: made once, kept in the data directory."""
+"""The keys that the service makes itself: each once, kept in the data directory."""
 
 import os
 import secrets
@@ -11,7 +11,7 @@ from edge.secret import Secret
 
 log = structlog.get_logger(__name__)
 
-NAME = "cookie.key"
+NAME, CONSENT_NAME = "cookie.key", "consent.key"
 
 
 def cookie_keys(configured: tuple[Secret, ...], data_dir: Path) -> tuple[Secret, ...]:
@@ -22,12 +22,30 @@ def cookie_keys(configured: tuple[Secret, ...], data_dir: Path) -> tuple[Secret,
     """
     if configured:
         return configured
-    path = data_dir / NAME
+    return (_own(data_dir / NAME, "no cookie key configured: made one"),)
+
+
+def consent_key(data_dir: Path) -> Secret:
+    """Give the key that hides whom a row of the consent log is about, made (0600) if need be; it never changes.
+
+    Raises:
+        StorageFailed: it is neither there nor can it be written.
+    """
+    return _own(data_dir / CONSENT_NAME, "made the consent log's key: without it nothing can be proved of anybody")
+
+
+def find_consent_key(data_dir: Path) -> Secret | None:
+    """Give the consent log's key where there is one; never makes it."""
+    path = data_dir / CONSENT_NAME
+    return _own(path, "") if path.exists() else None
+
+
+def _own(path: Path, said: str) -> Secret:
     try:
         if not path.exists():
             _make(path)
-            log.warning("no cookie key configured: made one", file=str(path))
-        return (Secret(path.read_text("ascii").strip()),)
+            log.warning(said, file=str(path))
+        return Secret(path.read_text("ascii").strip())
     except OSError as error:
         raise StorageFailed(f"{path} cannot be made or read: {error.strerror}") from error
 

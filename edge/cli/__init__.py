@@ -4,6 +4,7 @@ import click
 
 from edge import __version__
 from edge.cli.checking import check
+from edge.cli.consenting import consent
 from edge.cli.dead_letters import dead
 from edge.cli.demo import demo
 from edge.cli.explaining import why
@@ -22,5 +23,5 @@ def main() -> None:
     """First-party event collection beside a shop's web server, with server-side delivery."""
 
 
-for verb in (serve, demo, check, preview, plan, queue, tail, why, dead, snippet, sandbox):
+for verb in (serve, demo, check, preview, plan, queue, tail, why, dead, consent, snippet, sandbox):
     main.add_command(verb)

@@ -19,6 +19,7 @@ from edge.cli.stores import open_stores
 from edge.cli.subject import Judge, Subject
 from edge.cli.surroundings import surroundings
 from edge.config import Config
+from edge.consent_platforms import with_meanings
 from edge.consent_rules import ConsentSettings
 from edge.errors import EdgeError
 from edge.event import ALIASES, Event
@@ -65,7 +66,8 @@ def preview(
     pipelines = _pipelines(config, named)
     known = _known(config, {"email": email, "phone": phone, "customer_id": customer_id})
     consent = ConsentSettings(config.consent.default, config.consent.gpc_denies, config.consent.server_default)
-    judge, now_ms = Judge(config.site.phone_region, consent, known), surroundings().clock.now_ms()
+    judge = Judge(config.site.phone_region, consent, known, with_meanings(config.consent.map))
+    now_ms = surroundings().clock.now_ms()
     if event_id is not None:
         scenes: list[Scene] = [(asyncio.run(_stored(config, judge, event_id)), pipelines)]
     elif event_file is not None:

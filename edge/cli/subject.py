@@ -1,19 +1,19 @@
 """Whom and what a rehearsal is about: an event, who did it, what was granted, and from where that is known."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from edge.cli.screen import plain
 from edge.cli.stores import Stores, Unavailable
 from edge.cli.story import Story, find_story
 from edge.consent import ALL_PURPOSES, PURPOSE_NAMES, Purpose, names_of
-from edge.consent_rules import ConsentSettings, decide
+from edge.consent_platforms import MEANINGS, Meanings, hear
+from edge.consent_rules import ConsentSettings, judge
 from edge.event import Event
 from edge.identity import claim_from
 from edge.ledger.decisions import DecisionView
 from edge.ledger.records import JournalFate
 from edge.person import Identifiers
-from edge.wire import find_consent
 
 UNRESOLVED = "the event is not resolved yet; this is decided without what is known of its visitor"
 
@@ -60,6 +60,7 @@ class Judge:
     region: str
     consent: ConsentSettings
     given: Identifiers
+    meanings: Meanings = field(default_factory=lambda: MEANINGS)
 
     def of_new(self, event: Event) -> Subject:
         """Judge an event that is not stored; where it says nothing of consent, that is taken as granted."""
@@ -95,9 +96,10 @@ class Judge:
 
     def _assumed(self, event: Event) -> Consent:
         decided = self._decided(event)
-        if find_consent(event.context) is not None:
+        heard = hear(event.context, self.meanings)
+        if heard.answers:
             return decided
-        is_denying = self.consent.gpc_denies and event.context.get("gpc") is True
+        is_denying = self.consent.gpc_denies and heard.has_gpc
         granted = ALL_PURPOSES & ~Purpose.ADVERTISING if is_denying else ALL_PURPOSES
         missing = names_of(granted & ~decided.granted)
         denied = "everything" if len(missing) == len(PURPOSE_NAMES) else ", ".join(missing)
@@ -106,10 +108,14 @@ class Judge:
         return Consent(granted, "assumed", note=f"taken as granted: the event says nothing; {default}{signal}")
 
     def _decided(self, event: Event) -> Consent:
-        answer, has_gpc = find_consent(event.context), event.context.get("gpc") is True
+        heard = hear(event.context, self.meanings)
+        received_ms = event.received_at_ms
         settings = self.consent.of_source(event.source)
-        decision = decide(answer=answer, remembered=None, has_gpc=has_gpc, settings=settings)
-        silent = names_of(ALL_PURPOSES & ~(answer.granted | answer.denied)) if answer is not None else []
+        verdict = judge(heard.answers, None, has_gpc=heard.has_gpc, received_ms=received_ms, settings=settings)
+        decision, spoken = verdict.decision, Purpose.NONE
+        for answer in heard.answers:
+            spoken |= answer.granted | answer.denied
+        silent = names_of(ALL_PURPOSES & ~spoken) if heard.answers else []
         note = f"not answered: {', '.join(silent)}; there the site's default holds" if silent else ""
         return Consent(decision.granted, decision.basis, note=note)
 

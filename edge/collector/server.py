@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,9 +29,11 @@ from edge.collector.protocol import Server
 from edge.collector.settings import MAX_HEADER_BYTES, MAX_HEADERS, CollectorSettings
 from edge.collector.static import Assets, Script
 from edge.collector.visitor import Visitors
+from edge.consent_platforms import CONSENT_KEY, COOKIES_KEY, Heard, find_cookies, hear
 from edge.cookie import CookieSigner
 from edge.errors import RequestRefused, StorageError, StorageFailed
 from edge.event import BROWSER_SOURCE, encode
+from edge.jsontree import JSON
 from edge.metrics import CollectorMetrics
 from edge.server_wire import BATCH, KINDS
 from edge.wire import Arrival, Batch, Rejected, consent_event, parse_events, read_batch
@@ -61,7 +63,13 @@ class Collector:
     ) -> None:
         self.failed = asyncio.Event()  # storage is not to be trusted again: the process has to end
         self._settings, self._spool, self._clock, self._metrics = settings, spool, clock, metrics
-        self._visitors = Visitors(cookies, clock, random_bytes, wait_for_consent=settings.wait_for_consent)
+        self._visitors = Visitors(
+            cookies,
+            clock,
+            random_bytes,
+            wait_for_consent=settings.wait_for_consent,
+            gpc_denies=settings.gpc_denies,
+        )
         self._origins = Origins(settings.origins)
         self._addresses = Addresses(settings.trusted_proxies)
         self._script = Script(assets)
@@ -170,7 +178,10 @@ class Collector:
         self._metrics.body(len(sent))
         batch = read_batch(decompressed(sent, headers.get(hdrs.CONTENT_ENCODING), self._settings.body_bytes))
         has_gpc = headers.get("Sec-GPC") == "1"
-        visitor = self._visitors.identify(headers.get(hdrs.COOKIE), batch, has_gpc=has_gpc)
+        cookie_header = headers.get(hdrs.COOKIE)
+        consent_cookies = find_cookies(cookie_header) if cookie_header is not None else {}
+        heard = cache(partial(self._hear, batch, consent_cookies, has_gpc))
+        visitor = self._visitors.identify(cookie_header, batch, heard)
         arrival = Arrival(
             received_at_ms=self._clock.now_ms(),
             source=BROWSER_SOURCE,
@@ -178,19 +189,20 @@ class Collector:
             ip=self._addresses.find(self._peer(request), headers.getall(hdrs.X_FORWARDED_FOR, ())),
             user_agent=headers.get(hdrs.USER_AGENT),
             has_gpc=has_gpc,
+            consent_cookies=consent_cookies if consent_cookies and not self._is_reported(batch) else {},
         )
-        answer, is_stored = await self._append(batch, arrival)
+        answer, is_stored = await self._append(batch, arrival, heard)
         if is_stored and visitor.set_cookie is not None:
             answer.headers[hdrs.SET_COOKIE] = visitor.set_cookie
         return answer
 
-    async def _append(self, batch: Batch, arrival: Arrival) -> tuple[web.Response, bool]:
+    async def _append(self, batch: Batch, arrival: Arrival, heard: Callable[[], Heard]) -> tuple[web.Response, bool]:
         """Commit what is good, and say what was not; a consent answer is kept even when nothing else is good."""
         events, rejected = parse_events(batch, arrival)
         for one in rejected:
             self._metrics.rejected(one.code)
         kept = events
-        if not events and batch.consent is not None:
+        if not events and heard().answers:
             kept = [consent_event(batch, arrival)]
         if kept:
             await self._spool.append([encode(event) for event in kept])
@@ -198,6 +210,14 @@ class Collector:
         if not rejected:
             return no_content(), True
         return _partly(len(events), rejected), bool(kept)
+
+    def _hear(self, batch: Batch, cookies: dict[str, JSON], has_gpc: bool) -> Heard:
+        """Read a request's evidence as the resolver will read its events'."""
+        return hear({**batch.context, "gpc": has_gpc, COOKIES_KEY: cookies or None}, self._settings.consent_meanings)
+
+    def _is_reported(self, batch: Batch) -> bool:
+        """Tell whether the page itself reported what the visitor answered: then its cookies are not kept."""
+        return bool(hear({CONSENT_KEY: batch.context.get(CONSENT_KEY)}, self._settings.consent_meanings).answers)
 
     def _peer(self, request: web.BaseRequest) -> str | None:
         """Give the connection's other end: None on a unix socket, "" (nobody to trust) when the client has left."""

@@ -1,9 +1,10 @@
 """What the collector is told once, at its start."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, TypeAlias
 
+from edge.consent_platforms import MEANINGS, Meanings
 from edge.secret import Secret
 
 Listen: TypeAlias = tuple[Literal["tcp"], str, int] | tuple[Literal["unix"], str]
@@ -35,6 +36,8 @@ class CollectorSettings:
     trusted_proxies: tuple[Network, ...] = ()
     wait_for_consent: bool = False
     write_keys: tuple[tuple[str, Secret], ...] = ()
+    gpc_denies: bool = True
+    consent_meanings: Meanings = field(default_factory=lambda: MEANINGS)
     body_bytes: int = BODY_BYTES
     call_bytes: int = CALL_BYTES
     body_deadline_s: float = BODY_DEADLINE_S

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from edge.clock import Clock
-from edge.consent import Purpose
+from edge.consent_platforms import Heard
+from edge.consent_rules import ConsentSettings, judge
 from edge.cookie import ID_BYTES, CookieSigner
 from edge.wire import Batch
 
@@ -33,22 +34,33 @@ class Visitors:
     """
 
     def __init__(
-        self, cookies: CookieSigner, clock: Clock, random_bytes: Callable[[int], bytes], *, wait_for_consent: bool
+        self,
+        cookies: CookieSigner,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        *,
+        wait_for_consent: bool,
+        gpc_denies: bool = True,
     ) -> None:
         self._cookies = cookies
         self._clock = clock
         self._random_bytes = random_bytes
         self._waits_for_consent = wait_for_consent
+        self._consent = ConsentSettings(gpc_denies=gpc_denies)
         self._made: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
-    def identify(self, cookie_header: str | None, batch: Batch, *, has_gpc: bool) -> Visitor:
-        """Give the request's visitor; no body can name the browser id of an older cookie."""
+    def identify(self, cookie_header: str | None, batch: Batch, heard: Callable[[], Heard]) -> Visitor:
+        """Give the request's visitor; no body can name the browser id of an older cookie.
+
+        Args:
+            heard: the request's evidence about consent, read only where it matters.
+        """
         today = self._clock.now_ms() // _DAY_MS
         found = self._cookies.find(cookie_header, today)
         if found is not None:
-            renews = found.is_stale and not (self._waits_for_consent and _has_refused(batch))
+            renews = found.is_stale and not (self._waits_for_consent and self._has_refused(heard()))
             return Visitor(found.browser, self._cookies.header_value(found.browser, today) if renews else None)
-        if self._waits_for_consent and not _has_consented(batch, has_gpc=has_gpc):
+        if self._waits_for_consent and not self._has_consented(heard()):
             return Visitor(self._passing(batch), None)
         browser = self._mint(batch)
         return Visitor(browser, self._cookies.header_value(browser, today))
@@ -75,13 +87,11 @@ class Visitors:
             self._made.popitem(last=False)
         return browser
 
+    def _has_refused(self, heard: Heard) -> bool:
+        standing = judge(heard.answers, None, has_gpc=False, received_ms=1, settings=self._consent).standing
+        return standing is not None and not standing.granted
 
-def _has_refused(batch: Batch) -> bool:
-    answer = batch.consent
-    return answer is not None and not answer.granted
-
-
-def _has_consented(batch: Batch, *, has_gpc: bool) -> bool:
-    answer = batch.consent
-    granted = answer.granted if answer else Purpose.NONE
-    return bool(granted & ~Purpose.ADVERTISING if has_gpc else granted)
+    def _has_consented(self, heard: Heard) -> bool:
+        """Tell whether the request's own evidence grants anything; what holds where nobody answered is no consent."""
+        verdict = judge(heard.answers, None, has_gpc=heard.has_gpc, received_ms=1, settings=self._consent)
+        return verdict.standing is not None and bool(verdict.standing.granted)

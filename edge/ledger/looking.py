@@ -8,12 +8,13 @@ from typing import Any, Self
 import aiosqlite
 
 from edge.delivery import Fate
+from edge.ledger.consent_log import ChainReport, LoggedConsent, check_chain, read_consents
 from edge.ledger.database import fetch, fetch_in, open_read_only
 from edge.ledger.decisions import DecisionView, find_first_since, find_open_from, read_decisions
 from edge.ledger.fates import fate_at
 from edge.ledger.records import JournalFate
 from edge.ledger.resolving import identifiers_of
-from edge.person import Identifiers
+from edge.person import Identifiers, Kind
 
 PIPELINES = "SELECT id, name, cursor FROM pipeline ORDER BY name"
 # One statement, so that a page settled meanwhile is in the cursor and in the tally, or in neither.
@@ -46,6 +47,10 @@ SELECT h.seq FROM held h INDEXED BY held_seq JOIN pipeline p ON p.id = h.pipelin
 ORDER BY h.seq LIMIT 1
 """
 OLDEST_WAITING = "SELECT min(seq) FROM waiting WHERE pipeline = (SELECT id FROM pipeline WHERE name = ?)"
+BROWSERS_OF = """
+SELECT DISTINCT v.browser FROM identifier i JOIN visitor v ON v.person = i.person WHERE i.kind = ? AND i.value = ?
+ORDER BY v.id
+"""
 FIRST_OF_ORDER = "SELECT seq FROM purchase WHERE order_key = ?"
 DEAD = """
 SELECT p.name, d.seq, d.event_id, d.event_name, d.died_at_ms, d.attempts, d.reason, d.request, d.response, d.payload
@@ -199,6 +204,22 @@ class LedgerView:
             return [await self._fate(number, name, cursor, entry) for number, name, cursor in places]
         finally:
             await self._db.execute("COMMIT")
+
+    async def check_consents(self, seen: bytes | None = None) -> ChainReport:
+        """Check the consent log, and that a head noted earlier is in it, at one moment."""
+        await self._db.execute("BEGIN")
+        try:
+            return await check_chain(self._db, seen)
+        finally:
+            await self._db.execute("COMMIT")
+
+    async def consents(self, who: Sequence[bytes]) -> list[LoggedConsent]:
+        """Give what the consent log has of some browsers, by their keyed hashes, the oldest first."""
+        return await read_consents(self._db, who)
+
+    async def browsers_of(self, kind: Kind, value: str) -> list[str]:
+        """Give the browsers of the person that an identifier names."""
+        return [row[0].hex() for row in await fetch(self._db, BROWSERS_OF, (kind, value))]
 
     async def oldest_held(self, pipeline: str) -> int | None:
         """Give the lowest sequence number that a pipeline holds."""

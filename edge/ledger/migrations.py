@@ -29,7 +29,8 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX identifier_person ON identifier (person);
 
-    -- A browser's stretch with at most one person, and its latest answer about consent.
+    -- A browser's stretch with at most one person, and what it has answered about consent: what holds now, and
+    -- in answers since when each voice has said what.
     CREATE TABLE visitor (
         id            INTEGER PRIMARY KEY,
         browser       BLOB NOT NULL,
@@ -39,6 +40,7 @@ MIGRATIONS: tuple[str, ...] = (
         granted       INTEGER,
         denied        INTEGER,
         answer_source TEXT,
+        answers       TEXT,
         purchased_seq INTEGER,
         UNIQUE (browser, epoch)
     ) STRICT;
@@ -172,5 +174,29 @@ MIGRATIONS: tuple[str, ...] = (
         checksum   INTEGER NOT NULL,
         PRIMARY KEY (pipeline, seq)
     ) STRICT;
+
+    -- Every change of an answer about consent; only ever appended to. hash covers the row and the hash before it.
+    CREATE TABLE consent_log (
+        id       INTEGER PRIMARY KEY,
+        at_ms    INTEGER NOT NULL,
+        who      BLOB NOT NULL,
+        granted  INTEGER NOT NULL,
+        denied   INTEGER NOT NULL,
+        source   TEXT NOT NULL,
+        version  TEXT NOT NULL,
+        banner   TEXT NOT NULL,
+        digest   BLOB NOT NULL,
+        seq      INTEGER NOT NULL,
+        previous BLOB NOT NULL,
+        hash     BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX consent_log_who ON consent_log (who);
+
+    -- The log's last row once more, so that a tail that is cut off is missed.
+    CREATE TABLE consent_head (
+        rows INTEGER NOT NULL,
+        hash BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO consent_head VALUES (0, zeroblob(32));
     """,
 )

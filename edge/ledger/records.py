@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from edge.consent import Answer, Purpose
+from edge.consent import Purpose, Standing
 from edge.delivery import DeadLetter, Fate
 from edge.person import Identifiers, Kind
 
@@ -25,7 +25,7 @@ class VisitorState:
     epoch: int
     person: int | None = None
     linked_seq: int | None = None
-    answer: Answer | None = None
+    answer: Standing | None = None
     purchased_seq: int | None = None
 
 
@@ -50,6 +50,24 @@ class IdentifierRow:
     value: str
     person: int
     level: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRow:
+    """One change of a visitor's answer, as the consent log keeps it; `who` is a keyed hash.
+
+    `granted` and `denied` are what holds from then on; `digest` is the SHA-256 of what `source` said, word for word.
+    """
+
+    at_ms: int
+    who: bytes
+    granted: Purpose
+    denied: Purpose
+    source: str
+    version: str
+    banner: str
+    digest: bytes
     seq: int
 
 
@@ -82,6 +100,7 @@ class Resolution:
     purchases: list[tuple[bytes, int]] = field(default_factory=list)
     linked: list[int] = field(default_factory=list)
     followed: dict[int, int] = field(default_factory=dict)
+    consents: list[ConsentRow] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

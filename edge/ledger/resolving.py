@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import aiosqlite
+import orjson
 
-from edge.consent import Answer, Purpose
+from edge.consent import Purpose, Said, Standing
+from edge.ledger.consent_log import append_consents
 from edge.ledger.database import Database, Value, checksum, fetch, fetch_in
 from edge.ledger.records import JournalRow, Known, Resolution, VisitorState
 from edge.person import Identifiers, Kind
@@ -14,7 +16,7 @@ FIND_KEYS = "SELECT key FROM journal WHERE key IN ({})"
 FIND_ORDERS = "SELECT order_key FROM purchase WHERE order_key IN ({})"
 # The newest epoch of each browser.
 FIND_VISITORS = """
-SELECT id, browser, max(epoch), person, linked_seq, granted, denied, answer_source, purchased_seq
+SELECT id, browser, max(epoch), person, linked_seq, granted, denied, answer_source, answers, purchased_seq
 FROM visitor WHERE browser IN ({}) GROUP BY browser
 """
 # Every kind is named, or the index could not be used.
@@ -27,11 +29,11 @@ ADD_PERSON = "INSERT INTO person (id, created_at_ms) VALUES (?, ?)"
 ADD_IDENTIFIER = "INSERT INTO identifier (kind, value, person, level, seq) VALUES (?, ?, ?, ?, ?)"
 ADD_PURCHASE = "INSERT INTO purchase (order_key, seq) VALUES (?, ?)"
 PUT_VISITOR = """
-INSERT INTO visitor (id, browser, epoch, person, linked_seq, granted, denied, answer_source, purchased_seq)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO visitor (id, browser, epoch, person, linked_seq, granted, denied, answer_source, answers, purchased_seq)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET person = excluded.person, linked_seq = excluded.linked_seq,
     granted = excluded.granted, denied = excluded.denied, answer_source = excluded.answer_source,
-    purchased_seq = excluded.purchased_seq
+    answers = excluded.answers, purchased_seq = excluded.purchased_seq
 """
 ADD_JOURNAL = """
 INSERT INTO journal (seq, key, visitor, granted, basis, fate, received_at_ms, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -117,6 +119,7 @@ class ResolverLedger:
             await db.executemany(PUT_VISITOR, [_visitor_values(visitor) for visitor in page.visitors.values()])
             await db.executemany(ADD_PURCHASE, page.purchases)
             await db.executemany(ADD_JOURNAL, [_journal_values(row) for row in page.journal])
+            await append_consents(db, page.consents)
             for visitor in page.linked:
                 await _release(db, visitor, page.now_ms, page.retroactive_from_ms)
             await db.execute(MOVE_CURSOR, (page.cursor,))
@@ -150,17 +153,29 @@ async def identifiers_of(
 
 
 def _visitor(row: tuple[Any, ...]) -> VisitorState:
-    number, browser, epoch, person, linked_seq, granted, denied, source, purchased_seq = row
-    answer = Answer(Purpose(granted or 0), Purpose(denied or 0), source) if source is not None else None
-    return VisitorState(number, browser.hex(), epoch, person, linked_seq, answer, purchased_seq)
+    number, browser, epoch, person, linked_seq, granted, denied, source, answers, purchased_seq = row
+    standing = None if source is None else _standing(granted, denied, source, answers)
+    return VisitorState(number, browser.hex(), epoch, person, linked_seq, standing, purchased_seq)
 
 
 def _visitor_values(visitor: VisitorState) -> tuple[Value, ...]:
-    answer = visitor.answer
-    said = (int(answer.granted), int(answer.denied), answer.source) if answer else (None, None, None)
     browser = bytes.fromhex(visitor.browser)
     place = (visitor.id, browser, visitor.epoch, visitor.person, visitor.linked_seq)
-    return (*place, *said, visitor.purchased_seq)
+    return (*place, *_standing_values(visitor.answer), visitor.purchased_seq)
+
+
+def _standing(granted: int, denied: int, source: str, answers: str) -> Standing:
+    has_gpc, *said = orjson.loads(answers)
+    voices = tuple(Said(voice, name, tuple(at_ms), own_ms) for voice, name, at_ms, own_ms in said)
+    return Standing(Purpose(granted), Purpose(denied), source, has_gpc, voices)
+
+
+def _standing_values(standing: Standing | None) -> tuple[Value, ...]:
+    if standing is None:
+        return None, None, None, None
+    said = [(one.voice, one.source, one.at_ms, one.own_ms) for one in standing.said]
+    answers = orjson.dumps([standing.has_gpc, *said]).decode()
+    return int(standing.granted), int(standing.denied), standing.source, answers
 
 
 def _journal_values(row: JournalRow) -> tuple[Value, ...]:

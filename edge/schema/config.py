@@ -4,8 +4,10 @@ from typing import get_args
 
 from edge.config import ANSWERS, GPC_EFFECTS, OrderId
 from edge.consent import PURPOSE_NAMES
+from edge.consent_platforms import MEANINGS
 from edge.places import SOURCE_PATTERN
 from edge.shapes import (
+    REFERENCE,
     Shape,
     boolean,
     choice,
@@ -14,6 +16,7 @@ from edge.shapes import (
     listing,
     nothing_yet,
     nullable,
+    open_map,
     or_reference,
     reference,
     section,
@@ -103,12 +106,26 @@ COOKIE = section(
         "wait_for_consent": boolean("No cookie, and nothing stored by the script, before consent.", default=False),
     },
 )
+_MEANING = {
+    "description": "A purpose that this category means, or a list of them; [] for none.",
+    "type": ["string", "array"],
+    "anyOf": [{"enum": list(PURPOSE_NAMES)}, {"pattern": REFERENCE}],
+    "items": choice("A purpose.", PURPOSE_NAMES),
+}
+MAP = {
+    platform: open_map("OneTrust's groups, by their names: C0002.", _MEANING)
+    if platform == "onetrust"
+    else section(f"The categories of {platform}.", dict.fromkeys(meanings, _MEANING))
+    for platform, meanings in MEANINGS.items()
+}
 CONSENT = section(
     "What is assumed of visitors who have not answered.",
     {
         "default": _granted("Browsers' events where nobody answered."),
         "server_default": _granted("Servers' events about people who never answered."),
-        "map": nothing_yet("Must be empty in this version.", {}),
+        "map": section(
+            "What consent platforms' categories mean, where that is not what we take them for.", MAP, default={}
+        ),
         "gpc": choice(
             "Whether the Global Privacy Control signal denies advertising.",
             GPC_EFFECTS,
@@ -155,7 +172,7 @@ CONFIG = section(
                     "name": word(
                         "What its events say of their source; no two alike.", SOURCE_PATTERN, examples=["shop"]
                     ),
-                    "key": secret("The key it shows, 16 characters or more, as ${NAME}; no two alike."),
+                    "key": reference("The key it shows, 16 characters or more, as ${NAME}; no two alike."),
                 },
                 required=("name", "key"),
             ),

@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 
 from edge.collector import Assets
 from edge.consent import Purpose
+from edge.consent_platforms import hear
 from edge.errors import StorageBusy, StorageFailed, StorageFull
 from edge.event import Event
 from edge.jsontree import JSON
-from edge.wire import find_consent
 from tests.running_collector import ORIGIN, SAME, SCRIPT, WAIT_S, Running, batch, event, head, running
 
 FIRST_BROWSER = "00" * 15 + "01"
@@ -58,8 +58,8 @@ async def test_a_consent_answer_is_stored_even_when_every_event_is_refused() -> 
         answer = await edge.post(batch(1, consent={"marketing": "denied"}))
     assert answer.status == 400
     (stored,) = edge.log.events
-    said = find_consent(stored.context)
-    assert (stored.name, said.denied if said else None) == ("consent", Purpose.MARKETING)
+    (said,) = hear(stored.context).answers
+    assert (stored.name, said.denied) == ("consent", Purpose.MARKETING)
 
 
 async def test_every_event_answer_carries_the_same_guards() -> None:

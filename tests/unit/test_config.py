@@ -57,7 +57,8 @@ def test_everything_may_be_set() -> None:
         cookie: {keys: ["${NEW}", "${OLD}"], domain: tea.example, wait_for_consent: true}
         ops: {listen: "[::1]:0"}
         identity: {retroactive_for: 0s}
-        consent: {default: {functional: granted, analytics: granted}, server_default: {marketing: granted}, gpc: ignore}
+        consent: {default: {functional: granted, analytics: granted}, server_default: {marketing: granted}, gpc: ignore,
+                  map: {onetrust: {C0002: analytics, ads: [advertising, marketing]}, tcf: {"1": [], "8": analytics}}}
         drainer: {page: 1, concurrency: 1000, timeout: 1500ms}
         write_keys: [{name: shop, key: "${NEW}"}, {name: till_2-b, key: "${OLD}"}]
         hooks: {}
@@ -86,7 +87,15 @@ def test_everything_may_be_set() -> None:
         cookie=CookieConfig((Secret(NEW_KEY), Secret(OLD_KEY)), "tea.example", True),
         ops=OpsConfig(("tcp", "::1", 0)),
         identity=IdentityConfig(0.0),
-        consent=ConsentConfig(Purpose.FUNCTIONAL | Purpose.ANALYTICS, Purpose.MARKETING, False),
+        consent=ConsentConfig(
+            Purpose.FUNCTIONAL | Purpose.ANALYTICS,
+            Purpose.MARKETING,
+            False,
+            {
+                "onetrust": {"C0002": Purpose.ANALYTICS, "ads": Purpose.ADVERTISING | Purpose.MARKETING},
+                "tcf": {"1": Purpose.NONE, "8": Purpose.ANALYTICS},
+            },
+        ),
         drainer=DrainerConfig(1, 1_000, 1.5),
         write_keys=(WriteKeyConfig("shop", Secret(NEW_KEY)), WriteKeyConfig("till_2-b", Secret(OLD_KEY))),
     )
@@ -149,10 +158,19 @@ def test_key_that_would_do_nothing_is_refused(text: str, said: str) -> None:
     assert refused(text) == [f"1:{len(key) + 3}: {key}: {what}; accepted is an empty {key} or none"]
 
 
-def test_consent_map_is_refused_until_it_does_something() -> None:
-    assert refused("consent: {map: {tcf: {}}}") == [
-        "1:16: consent.map: this version has no map of consent signals to configure, so what stands here would do "
-        "nothing; accepted is an empty map or none"
+def test_what_a_category_cannot_mean_is_told() -> None:
+    assert refused("""
+consent:
+  map:
+    cookiebot: {statistic: analytics, marketing: ads}
+    onetrust: {C0004: [advertising, mail]}
+    didomi: {}
+""") == [
+        "4:17: consent.map.cookiebot.statistic: unknown key (did you mean statistics?); "
+        "accepted here: necessary, preferences, statistics, marketing",
+        "4:50: consent.map.cookiebot.marketing: 'ads' is not one of functional, analytics, marketing, advertising",
+        "5:37: consent.map.onetrust.C0004[1]: 'mail' is not one of functional, analytics, marketing, advertising",
+        "6:5: consent.map.didomi: unknown key; accepted here: consent_mode, tcf, onetrust, cookiebot, shopify",
     ]
 
 

@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("delivery",),
     ("metrics",),
     # rules: pure, none knows another
-    ("mapping", "complete", "identity", "consent_rules", "cookie", "budget", "wire", "ecommerce"),
+    ("mapping", "complete", "identity", "consent_platforms", "consent_rules", "cookie", "budget", "wire", "ecommerce"),
     # rules over those
     ("server_wire",),
     # doors to the world

@@ -61,8 +61,8 @@ def value_of(code: str) -> Any:
 
 
 def leaves(shape: Any, path: str = "") -> dict[str, Any]:
-    """Give the schema of every key that is no section, by its path."""
-    if "properties" not in shape:
+    """Give the schema of every key that is no section, by its path; a section that has a default is told as one key."""
+    if "properties" not in shape or "default" in shape:
         return {path: shape}
     below = [leaves(part, f"{path}.{key}".removeprefix(".")) for key, part in shape["properties"].items()]
     return {key: part for one in below for key, part in one.items()}

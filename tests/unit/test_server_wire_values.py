@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from edge.consent import ALL_PURPOSES, Answer, Purpose
-from edge.wire import find_consent
+from edge.consent import ALL_PURPOSES, Answer, Purpose, find_answer
 from tests.server_messages import RECEIVED_MS, TRACK, key_of, parse, parse_one
 
 DAY_MS = 86_400_000
@@ -101,7 +100,7 @@ def test_a_batchs_context_holds_where_a_message_says_nothing_else() -> None:
     ],
 )
 def test_consent_is_read_in_both_forms(given: Any, answer: Answer | None) -> None:
-    assert find_consent(parse_one(context={"consent": given}).context) == answer
+    assert find_answer(parse_one(context={"consent": given}).context.get("consent")) == answer
 
 
 def test_what_a_refused_message_says_about_consent_is_kept_in_its_place() -> None:
@@ -112,5 +111,5 @@ def test_what_a_refused_message_says_about_consent_is_kept_in_its_place() -> Non
         ("Order Completed", key_of("user:c-19")),
     ]
     assert (taken.accepted, [(one.index, one.code) for one in taken.rejected]) == (1, [(0, "bad_name")])
-    assert find_consent(taken.kept[0].context) == Answer(Purpose.NONE, Purpose.MARKETING, "server")
+    assert find_answer(taken.kept[0].context.get("consent")) == Answer(Purpose.NONE, Purpose.MARKETING, "server")
     assert taken.kept[0].id == parse(refused, TRACK).kept[0].id

@@ -1,12 +1,13 @@
 """The browser batch: what is taken, what is refused, and with which code."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.consent import Answer, Purpose
+from edge.consent import Answer, Purpose, find_answer
 from edge.errors import RequestRefused
 from edge.event import Event
 from edge.jsontree import MAX_BYTES, MAX_DEPTH
@@ -16,7 +17,6 @@ from edge.wire import (
     MAX_EVENTS,
     Arrival,
     consent_event,
-    find_consent,
     parse_events,
     read_batch,
 )
@@ -264,19 +264,28 @@ def test_a_missing_time_is_when_it_came() -> None:
             {"functional": "granted", "analytics": "denied", "source": "banner"},
             Answer(Purpose.FUNCTIONAL, Purpose.ANALYTICS, "banner"),
         ),
-        ({"advertising": "granted", "gpc": True}, Answer(Purpose.NONE, Purpose.ADVERTISING, "page")),
-        ({"gpc": "true"}, None),
+        (
+            {"marketing": "denied", "version": "2026-11"},
+            Answer(Purpose.NONE, Purpose.MARKETING, "page", banner="2026-11"),
+        ),
+        ({"marketing": "denied", "version": "a\nb"}, Answer(Purpose.NONE, Purpose.MARKETING, "page")),
         ({"marketing": "denied", "source": "<b>"}, Answer(Purpose.NONE, Purpose.MARKETING, "page")),
     ],
 )
 def test_consent_is_read_word_by_word(consent: Any, answer: Answer | None) -> None:
-    assert find_consent({"consent": consent}) == answer
-    assert read_batch(batch_bytes(1, context={"consent": consent})).consent == answer
+    assert find_answer(consent) == answer
 
 
 def test_a_consent_answer_outlives_a_batch_of_bad_events() -> None:
     batch = read_batch(batch_bytes(1, context={"consent": {"marketing": "denied"}, "session": {"id": "s1"}}))
     event = consent_event(batch, ARRIVAL)
-    assert event.name == "consent"
+    assert (event.name, event.properties) == ("consent", {"events_refused": 1})
     assert event.context == {"consent": {"marketing": "denied"}, "session": {"id": "s1"}, **OURS}
     assert event.id == consent_event(batch, ARRIVAL).id
+
+
+def test_the_consent_platforms_cookies_are_kept_and_none_from_the_body() -> None:
+    arrival = replace(ARRIVAL, consent_cookies={"CookieConsent": "0"})
+    forged = {"context": {"consent_cookies": {"CookieConsent": "-1"}}}
+    assert parse_one(arrival, forged, **forged).context == {**OURS, "consent_cookies": {"CookieConsent": "0"}}
+    assert parse_one(ARRIVAL, forged, **forged).context == OURS

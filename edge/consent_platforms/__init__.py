@@ -1,0 +1,27 @@
+"""What consent platforms say, read into purposes: one file a platform, all of them pure."""
+
+from edge.consent_platforms.evidence import (
+    CONSENT_KEY,
+    COOKIES,
+    COOKIES_KEY,
+    MEANINGS,
+    NOTHING,
+    Heard,
+    Meanings,
+    find_cookies,
+    hear,
+    with_meanings,
+)
+
+__all__ = [
+    "CONSENT_KEY",
+    "COOKIES",
+    "COOKIES_KEY",
+    "MEANINGS",
+    "NOTHING",
+    "Heard",
+    "Meanings",
+    "find_cookies",
+    "hear",
+    "with_meanings",
+]
