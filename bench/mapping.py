@@ -84,6 +84,8 @@ def profile_by_hand(source: dict[str, Any]) -> dict[str, Any]:
         made["$first_name"] = value
     if (value := traits.get("last_name")) is not None:
         made["$last_name"] = value
+    if (value := source["context"]["ids"].get("kx")) is not None:
+        made["_kx"] = value
     return made
 
 

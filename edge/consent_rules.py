@@ -2,8 +2,9 @@
 
 The newest answer counts, purpose by purpose. An answer is as old as the moment from which it has stood: what the page
 or a platform repeats with every event does not grow newer by that. Strength only breaks ties of one moment: the page's
-own words before a platform's; of two platforms, a denial. Then what a platform lets hold where nobody answered, then
-the site's default. The privacy signal (GPC) denies advertising whatever else was said.
+own words before a platform's; of two platforms, a denial. Then, for a server's event, what its person answered as
+other visitors; then what a platform lets hold where nobody answered, then the site's default. The privacy signal (GPC)
+denies advertising whatever else was said.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ from edge.consent import ALL_PURPOSES, MASKS, PAGE, PURPOSE_NAMES, Answer, Decis
 from edge.event import is_server
 
 GPC: Final = "gpc"
+PERSON: Final = "person"
 # An answer seen for the first time counts from the moment that it names itself, when that is a day or more ago:
 # nearer than that a browser's clock is not to be trusted against ours.
 OWN_MOMENT_COUNTS_MS = 86_400_000
@@ -60,6 +62,7 @@ def judge(
     received_ms: int,
     settings: ConsentSettings,
     is_act: bool = False,
+    elsewhere: Answer | None = None,
 ) -> Verdict:
     """Decide one event's purposes, and what its visitor's answers are from now on.
 
@@ -69,9 +72,10 @@ def judge(
         has_gpc: the GPC header or signal came with it; None where no browser could have told: then it is as it was.
         received_ms: when it arrived, by our clock.
         is_act: the visitor answered just now, so the page's own words are news even where they say the same again.
+        elsewhere: what the visitor's person answered as other visitors; it decides this event, and is no news.
     Returns:
         The granted purposes and the ground: the newest answer's source, `remembered` where an earlier event brought
-        it, a platform's `… default`, or `default`; with `+gpc` where the signal took something away.
+        it, `person`, a platform's `… default`, or `default`; with `+gpc` where the signal took something away.
     """
     said, news = standing.said if standing else (), list[Answer | None]()
     now_ms = _not_before(said, received_ms)
@@ -87,12 +91,20 @@ def judge(
         granted, denied, source = _weigh(said)
     else:
         granted, denied, source = _held(standing)
-    decision = _decide(granted, denied, source, answers, denies, settings)
+    decision = _decide(granted, denied, source, answers, denies, settings, elsewhere)
     if not news:
         return Verdict(decision, standing)
     if denies:
         granted, denied, source = granted & ~_ADVERTISING, denied | _ADVERTISING, source or GPC
     return Verdict(decision, Standing(MASKS[granted], MASKS[denied], source, denies, said), tuple(news))
+
+
+def agreed(standings: Iterable[Standing]) -> Answer | None:
+    """Give what somebody answered as several visitors, None for nothing; a denial of one denies for all."""
+    granted = denied = 0
+    for one in standings:
+        granted, denied = granted | int(one.granted), denied | int(one.denied)
+    return Answer(MASKS[granted & ~denied], MASKS[denied], PERSON) if granted or denied else None
 
 
 def _not_before(said: Sequence[Said], received_ms: int) -> int:
@@ -159,15 +171,25 @@ def _held(standing: Standing | None) -> tuple[int, int, str]:
 
 
 def _decide(
-    granted: int, denied: int, source: str, answers: Sequence[Answer], denies: bool, settings: ConsentSettings
+    granted: int,
+    denied: int,
+    source: str,
+    answers: Sequence[Answer],
+    denies: bool,
+    settings: ConsentSettings,
+    elsewhere: Answer | None,
 ) -> Decision:
     basis = "default"
     if source:
         basis = source if any(answer.source == source and not answer.is_default for answer in answers) else "remembered"
     left = _ALL & ~(granted | denied)
+    if elsewhere is not None and int(elsewhere.granted | elsewhere.denied) & left:
+        basis = basis if source else elsewhere.source
+        granted |= int(elsewhere.granted) & left
+        left &= ~int(elsewhere.granted | elsewhere.denied)
     defaults = [answer for answer in answers if answer.is_default and int(answer.granted | answer.denied) & left]
     if defaults:
-        basis = basis if source else f"{defaults[0].source} default"
+        basis = f"{defaults[0].source} default" if basis == "default" else basis
         refused = _union(answer.denied for answer in defaults)
         granted |= _union(answer.granted for answer in defaults) & ~refused & left
         left &= ~(granted | refused)

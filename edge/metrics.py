@@ -62,8 +62,12 @@ class DrainerMetrics:
         self.consent_unreadable = counter(
             "edge_consent_unreadable", "Consent platforms' values that could not be read.", "platform"
         )
+        self.left_out = counter("edge_identifiers_left_out", "Identifiers named that are not the visitor's.", "kind")
+        self.merges = counter("edge_persons_merged", "Persons that servers named as one.", "result")
+        self.quarantined = counter("edge_claims_quarantined", "Claims over a limit, which became no link.", "limit")
         self.missing = counter("edge_spool_missing", "Sequence numbers that the spool should have and has not.")
         self.settled = counter("edge_deliveries_settled", "Events settled, by their fate.", "pipeline", "fate")
+        self.stripped = counter("edge_links_stripped", "Texts left out that lead away from the shop.", "pipeline")
         self.answers = counter("edge_delivery_answers", "Answers of destinations.", "pipeline", "outcome")
         self.restarts = counter("edge_task_restarts", "Tasks that ended unasked and were started again.", "task")
         self.paused = gauge("edge_pipeline_paused", "1 while a pipeline's credentials are refused.", "pipeline")

@@ -42,6 +42,7 @@ ENVIRON = {"KEY": "a-key", "OTHER_KEY": "another-key"}
 GRANTED = {"functional": "granted", "analytics": "granted", "marketing": "granted", "advertising": "granted"}
 DENIED = dict.fromkeys(GRANTED, "denied")
 CONSENT_KEY = Secret("key-of-the-log" * 3)
+HOSTS = frozenset({"shop.example"})
 TAKEN = Response(202, {}, b"")
 
 Answer = Response | Exception | Callable[[Request], Response]
@@ -152,6 +153,7 @@ class Backroom:
             clock=self.clock,
             metrics=self.metrics,
             pause=self.pause,
+            hosts=HOSTS,
             recall=lambda revision: compile_pipeline(revision.text, revision.file, ENVIRON),
         )
         await self.lane.open()
@@ -183,6 +185,10 @@ class Backroom:
     async def identify(self, visitor: int, **traits: str) -> Event:
         """Let a visitor say who it is."""
         return await self.store(visitor, "identify", traits=traits)
+
+    async def told_by_server(self, key: int, name: str = "identify", **more: Any) -> Event:
+        """Let the shop's server say something, by a write key; `key` stands for a browser of the server's own."""
+        return await self.store(key, name, source="server:shop", **more)
 
     async def resolve(self) -> None:
         """Resolve all there is."""

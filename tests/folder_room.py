@@ -16,7 +16,7 @@ from edge.ledger.records import Revision
 from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline
 from edge.resolver import event_key
-from tests.backroom import ENVIRON, PIPELINE, Backroom
+from tests.backroom import ENVIRON, HOSTS, PIPELINE, Backroom
 
 VIEWED = "Viewed Product"
 VISITOR = "visitor@shop.example"
@@ -62,6 +62,7 @@ class FolderRoom:
             recall=self._recall,
             concurrency=8,
             page_events=100,
+            hosts=HOSTS,
             uniform=lambda low, high: high,
         )
         self.lanes = Lanes(parts)

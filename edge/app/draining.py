@@ -21,6 +21,7 @@ from edge.consent_platforms import with_meanings
 from edge.consent_rules import ConsentSettings
 from edge.drainer import Housekeeping
 from edge.errors import StorageFailed
+from edge.foreign_links import hosts_of
 from edge.ledger import Database, LedgerSettings, ResolverLedger, TrimLedger
 from edge.metrics import DrainerMetrics
 from edge.resolver import Resolver, ResolverSettings
@@ -124,6 +125,7 @@ class DrainingProcess:
                 recall=partial(recall, directory=self._config.pipelines, environ=self._environ),
                 concurrency=self._config.drainer.concurrency,
                 page_events=self._config.drainer.page,
+                hosts=hosts_of(self._config.site.origins, self._config.site.asset_hosts),
             )
         )
 

@@ -12,6 +12,7 @@ from edge.consent import Purpose
 from edge.delivery import Uniform
 from edge.drainer import PipelineDrainer, Sender
 from edge.drainer.health import Health
+from edge.foreign_links import Hosts
 from edge.ledger import Database, DeliveryLedger
 from edge.ledger.records import Revision
 from edge.metrics import DrainerMetrics
@@ -23,7 +24,8 @@ from edge.transport import Transport
 def revision_of(pipeline: Pipeline) -> Revision:
     """Give what the ledger keeps of a pipeline's content."""
     file = Path(pipeline.file).name
-    return Revision(pipeline.name, pipeline.integration, file, pipeline.hash, pipeline.text)
+    content = (pipeline.hash, pipeline.text, pipeline.is_known_by_click)
+    return Revision(pipeline.name, pipeline.integration, file, *content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class LaneParts:
     recall: Callable[[Revision], Pipeline | None]
     concurrency: int
     page_events: int
+    hosts: Hosts
     uniform: Uniform = field(default=random.uniform)
 
 
@@ -161,5 +164,6 @@ class Lanes:
             pause=parts.pause,
             recall=parts.recall,
             page_events=parts.page_events,
+            hosts=parts.hosts,
         )
         return _Lane(drainer, sender, health)

@@ -8,6 +8,7 @@ from edge.cli.consenting import consent
 from edge.cli.dead_letters import dead
 from edge.cli.demo import demo
 from edge.cli.explaining import why
+from edge.cli.identity import identity
 from edge.cli.planning import plan
 from edge.cli.previewing import preview
 from edge.cli.queueing import queue
@@ -23,5 +24,5 @@ def main() -> None:
     """First-party event collection beside a shop's web server, with server-side delivery."""
 
 
-for verb in (serve, demo, check, preview, plan, queue, tail, why, dead, consent, snippet, sandbox):
+for verb in (serve, demo, check, preview, plan, queue, tail, why, identity, dead, consent, snippet, sandbox):
     main.add_command(verb)

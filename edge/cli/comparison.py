@@ -13,6 +13,7 @@ from edge.cli.rehearsal import Rehearsal, rehearse
 from edge.cli.stored_events import Known
 from edge.delivery import Request
 from edge.drainer.sending import SECRET_HEADERS
+from edge.foreign_links import Hosts
 from edge.pipeline import Pipeline
 
 Kind: TypeAlias = Literal["added", "removed", "changed", "otherwise"]
@@ -106,8 +107,8 @@ class Group:
 class Comparison:
     """Takes events one by one and keeps counts, groups and a few examples of each."""
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        self.pairs = pairs
+    def __init__(self, pairs: Sequence[Pair], hosts: Hosts | None = None) -> None:
+        self.pairs, self._hosts = pairs, hosts
         self.looked_at = self.same = 0
         self.left_out: Counter[str] = Counter()
         self.counts: Counter[Kind] = Counter()
@@ -127,7 +128,7 @@ class Comparison:
         )
 
     def _note(self, pair: Pair, known: Known) -> bool:
-        example = compare(pair, known)
+        example = compare(pair, known, self._hosts)
         if example is None:
             return False
         self.counts[example.kind] += 1
@@ -140,12 +141,12 @@ class Comparison:
         return self._groups.setdefault(key, Group(*key))
 
 
-def compare(pair: Pair, known: Known) -> Example | None:
+def compare(pair: Pair, known: Known, hosts: Hosts | None = None) -> Example | None:
     """Give in what one event goes otherwise; None where it does not.
 
     Both sides are judged at the moment the event was accepted, as if it were delivered at once.
     """
-    today, edited = _rehearsed(pair.today, known), _rehearsed(pair.edited, known)
+    today, edited = _rehearsed(pair.today, known, hosts), _rehearsed(pair.edited, known, hosts)
     was_sent, is_sent = today is not None and today.word == "sent", edited is not None and edited.word == "sent"
     found: tuple[Difference, ...] = ()
     kind: Kind
@@ -178,11 +179,12 @@ def differences(today: Rehearsal, edited: Rehearsal) -> list[Difference]:
     return found
 
 
-def _rehearsed(pipeline: Pipeline | None, known: Known) -> Rehearsal | None:
+def _rehearsed(pipeline: Pipeline | None, known: Known, hosts: Hosts | None) -> Rehearsal | None:
     if pipeline is None:
         return None
     event = known.event
-    return rehearse(pipeline, event, known.identifiers, granted=known.granted, now_ms=event.received_at_ms)
+    now_ms = event.received_at_ms
+    return rehearse(pipeline, event, known.identifiers, granted=known.granted, now_ms=now_ms, hosts=hosts)
 
 
 def _side(one: Rehearsal | None) -> Side | None:

@@ -20,14 +20,19 @@ from edge.config import Config
 from edge.consent import ALL_PURPOSES, Purpose, names_of
 from edge.delivery import Fate
 from edge.event import Event, is_server
+from edge.foreign_links import hosts_of
 from edge.ledger.looking import JournalEntry
 from edge.ledger.records import JournalFate
-from edge.pipeline import files_of
+from edge.pipeline import files_of, stripped_of
 
 STYLES = {Fate.DELIVERED: "green", Fate.WAITING: "yellow", Fate.HELD: "cyan", Fate.WITHHELD: "magenta"}
 TROUBLE = "bold red"
 # What `edge tail` and `edge dead list` show of an id.
 BEGINNING = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,12}…?")
+LIMITS = {
+    "values_per_browser": "this browser had claimed as many others that day as one may",
+    "browsers_per_value": "as many browsers had claimed it that day as may",
+}
 
 
 @click.command()
@@ -84,6 +89,8 @@ def _parts(story: Story, config: Config, now_ms: int) -> list[tuple[str, list[Te
         parts.append(("repeated", _repeats(story)))
     if entry.fate is JournalFate.OPEN:
         parts += [("identity", _identity(story, entry)), ("consent", _consent(entry))]
+        if stripped := _stripped(story, config):
+            parts.append(("links", stripped))
     if not story.stages:
         parts.append(("pipelines", [Text("none has started")]))
     return parts + [(stage.fate.pipeline, _stage(stage, story, entry, config, now_ms)) for stage in story.stages]
@@ -140,9 +147,25 @@ def _identity(story: Story, entry: JournalEntry) -> list[Text]:
         return [Text("its visitor is not in the ledger any more", "yellow")]
     lines = [Text(f"visitor {visitor.id}, epoch {visitor.epoch} of its browser")]
     if visitor.person is None:
-        return [*lines, Text("nobody knows who this is yet", "cyan")]
-    lines.append(Text(f"person {visitor.person}{_linked(story, entry)}"))
-    return lines + [Text(f"{kind} {plain(value)}", "bold") for kind, value in visitor.identifiers.items()]
+        lines.append(Text("nobody knows who this is yet", "cyan"))
+    else:
+        lines.append(Text(f"person {visitor.person}{_linked(story, entry)}"))
+    lines += [Text(f"{kind} {plain(value)}", "bold") for kind, value in visitor.identifiers.items()]
+    if visitor.identifiers.kx is not None:
+        lines.append(Text("came from a mail: its click token is known"))
+    return lines + [
+        Text(f"{one.kind} claimed and quarantined: {LIMITS[one.reason]}", "yellow") for one in story.quarantined
+    ]
+
+
+def _stripped(story: Story, config: Config) -> list[Text]:
+    """Say what mappings do not see of a browser's words."""
+    if story.event is None:
+        return []
+    paths = stripped_of(story.event, hosts_of(config.site.origins, config.site.asset_hosts))
+    return [
+        Text(f"{plain(path)} leads away from the shop or is markup: no pipeline sees it", "yellow") for path in paths
+    ]
 
 
 def _linked(story: Story, entry: JournalEntry) -> str:
@@ -279,6 +302,8 @@ def _json(story: Story) -> dict[str, object]:
         "person": visitor.person if visitor else None,
         "linked_seq": visitor.linked_seq if visitor else None,
         "identifiers": visitor.identifiers.traits() if visitor else {},
+        "ids": visitor.identifiers.ids() if visitor else {},
+        "quarantined": [{"kind": one.kind, "limit": one.reason} for one in story.quarantined],
         "granted": names_of(Purpose(entry.granted)) if entry else [],
         "basis": entry.basis if entry else None,
         "pipelines": [_stage_json(stage) for stage in story.stages],

@@ -22,6 +22,7 @@ from edge.cli.stored_events import Span, StoredEvents, find_span
 from edge.cli.stores import open_stores
 from edge.cli.surroundings import surroundings
 from edge.config import Config
+from edge.foreign_links import hosts_of
 from edge.pipeline import files_of, load_folder
 from edge.units import parse_duration_s
 
@@ -104,7 +105,7 @@ def _load(directory: Path) -> Loaded:
 
 
 async def _compare(config: Config, pairs: list[Pair], since_ms: int, sample: int | None) -> Outcome:
-    comparison = Comparison(pairs)
+    comparison = Comparison(pairs, hosts_of(config.site.origins, config.site.asset_hosts))
     async with open_stores(config) as stores:
         span = await find_span(stores, since_ms)
         events = StoredEvents(stores, span)

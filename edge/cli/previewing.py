@@ -23,6 +23,7 @@ from edge.consent_platforms import with_meanings
 from edge.consent_rules import ConsentSettings
 from edge.errors import EdgeError
 from edge.event import ALIASES, Event
+from edge.foreign_links import Hosts, hosts_of
 from edge.identity import claim_from
 from edge.person import Identifiers
 from edge.pipeline import Pipeline, files_of
@@ -74,14 +75,15 @@ def preview(
         scenes = [(judge.of_new(event), pipelines) for event in _events(event_file)]
     else:
         scenes = _examples(judge, pipelines, only)
-    acts = [(about, [_rehearsed(about, one, now_ms) for one in audience]) for about, audience in scenes]
+    hosts = hosts_of(config.site.origins, config.site.asset_hosts)
+    acts = [(about, [_rehearsed(about, one, now_ms, hosts) for one in audience]) for about, audience in scenes]
     show_all(acts, now_ms, is_json=is_json)
     sys.exit(1 if any(one.word == "dead" for _, made in acts for one in made) else 0)
 
 
-def _rehearsed(about: Subject, pipeline: Pipeline, now_ms: int) -> Rehearsal:
+def _rehearsed(about: Subject, pipeline: Pipeline, now_ms: int, hosts: Hosts) -> Rehearsal:
     known, granted = about.identity.identifiers, about.consent.granted
-    return rehearse(pipeline, about.event, known, granted=granted, now_ms=now_ms)
+    return rehearse(pipeline, about.event, known, granted=granted, now_ms=now_ms, hosts=hosts)
 
 
 def _split(arguments: Sequence[str], *, has_id: bool) -> tuple[list[str], str | None]:

@@ -12,6 +12,7 @@ from edge.destinations.base import first_request
 from edge.drainer.sending import shown_request
 from edge.errors import EdgeError
 from edge.event import BROWSER_SOURCE, Event, decode
+from edge.foreign_links import Hosts
 from edge.person import Identifiers
 from edge.pipeline import Dead, Pipeline, Planned, SkippedBy, Unmapped, plan
 from edge.wire import Arrival, Rejected, parse_events, read_batch
@@ -87,12 +88,21 @@ def _stored(tree: dict[str, Any], text: bytes) -> Event:
     return event
 
 
-def rehearse(pipeline: Pipeline, event: Event, identifiers: Identifiers, *, granted: Purpose, now_ms: int) -> Rehearsal:
+def rehearse(
+    pipeline: Pipeline,
+    event: Event,
+    identifiers: Identifiers,
+    *,
+    granted: Purpose,
+    now_ms: int,
+    hosts: Hosts | None = None,
+) -> Rehearsal:
     """Say what becomes of an event, in the order in which a delivery asks: mapping, consent, visitor, age, words.
 
     Args:
         identifiers: what the visitor is known by.
         granted: what was decided, less what was withdrawn since.
+        hosts: the shop's own, to which links in a browser's words may lead.
         now_ms: when the delivery would be; it decides about `max_age` and the backfill mark.
     """
     if pipeline.event_plan(event.canonical_name) is None:
@@ -104,7 +114,7 @@ def rehearse(pipeline: Pipeline, event: Event, identifiers: Identifiers, *, gran
         return _stranger(fresh)
     if now_ms - event.received_at_ms > pipeline.max_age_s * 1_000:
         return replace(fresh, word="expired", reason="it was accepted longer ago than max_age")
-    return _planned(fresh, identifiers, now_ms)
+    return _planned(fresh, identifiers, now_ms, hosts)
 
 
 def _stranger(fresh: Rehearsal) -> Rehearsal:
@@ -113,17 +123,19 @@ def _stranger(fresh: Rehearsal) -> Rehearsal:
     return replace(fresh, word="held", reason="nobody knows the visitor")
 
 
-def _planned(fresh: Rehearsal, identifiers: Identifiers, now_ms: int) -> Rehearsal:
+def _planned(fresh: Rehearsal, identifiers: Identifiers, now_ms: int, hosts: Hosts | None) -> Rehearsal:
     pipeline, event = fresh.pipeline, fresh.event
-    match plan(pipeline, event, identifiers):
+    match plan(pipeline, event, identifiers, hosts):
         case Unmapped():
             return replace(fresh, word="unmapped", reason=UNMAPPED)
         case SkippedBy(reason=reason):
             return replace(fresh, word="skipped", reason=reason)
         case Dead(reason=reason):
             return replace(fresh, word="dead", reason=reason)
-        case Planned(payload=payload, metric=metric, lane=lane):
+        case Planned(payload=payload, metric=metric, lane=lane, stripped=stripped):
             is_old = now_ms - event.time_ms > pipeline.fresh_for_s * 1_000
             request = first_request(pipeline.destination, replace(payload, is_backfill=is_old))
-            notes = ("older than fresh_for, so it is marked as backfill",) if is_old else ()
+            notes: tuple[str, ...] = ("older than fresh_for, so it is marked as backfill",) if is_old else ()
+            if stripped:
+                notes += (f"left out, as it leads away from the shop or is markup: {', '.join(stripped)}",)
             return replace(fresh, request=request, metric=metric, lane=lane, notes=notes)

@@ -16,7 +16,11 @@ from edge.consent import ALL_PURPOSES, names_of
 
 STYLES = {"sent": "green", "held": "cyan", "withheld": "magenta", "dead": "bold red"}
 ORIGINS = {"options": "the options", "traits": "the event's traits", "ledger": "the ledger"}
-GROUNDS = {"default": "the site's default", "remembered": "an earlier answer of the visitor"}
+GROUNDS = {
+    "default": "the site's default",
+    "remembered": "an earlier answer of the visitor",
+    "person": "what the same person answered as another visitor",
+}
 HOW_TO_KNOW = "; try --email, --phone or --customer-id"
 
 

@@ -1,8 +1,8 @@
 """Walking through stored events: page by page, briefly, each with what is known of it now."""
 
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from edge.cli.stores import Stores, event_of
 from edge.consent import Purpose
@@ -98,18 +98,19 @@ class StoredEvents:
     async def _page(self, rows: Sequence[Row], seqs: Sequence[int], passed: int) -> Page:
         decisions = {decision.seq: decision for decision in await self._stores.ledger.decisions(seqs)}
         await self._remember(decisions.values())
+        clicks = await self._stores.ledger.clicks({one.visitor for one in decisions.values() if one.visitor})
         left_out: Counter[str] = Counter()
         left_out["damaged"] += len(seqs) - len(rows)
         events = []
         for row in rows:
-            found = self._known(row, decisions.get(row.seq))
+            found = self._known(row, decisions.get(row.seq), clicks)
             if isinstance(found, Known):
                 events.append(found)
             elif found:
                 left_out[found] += 1
         return Page(passed, tuple(events), left_out)
 
-    def _known(self, row: Row, decision: DecisionView | None) -> Known | str:
+    def _known(self, row: Row, decision: DecisionView | None, clicks: Mapping[int, str]) -> Known | str:
         """Give an event with what is known, or why it is left out; "" where it is from before the span."""
         if decision is not None and decision.received_at_ms < self._span.since_ms:
             return ""
@@ -118,7 +119,8 @@ class StoredEvents:
             return "damaged"
         if decision.fate is JournalFate.DUPLICATE:
             return "duplicate"
-        identifiers = self._people.get(decision.person or 0, Identifiers())
+        person = self._people.get(decision.person or 0, Identifiers())
+        identifiers = replace(person, kx=clicks.get(decision.visitor or 0))
         return Known(row.seq, event, identifiers, decision.granted & ~decision.withdrawn)
 
     async def _remember(self, decisions: Iterable[DecisionView]) -> None:

@@ -7,7 +7,7 @@ from edge.cli.stores import Stores, event_of
 from edge.consent import Purpose, names_of
 from edge.event import Event
 from edge.ledger.looking import JournalEntry, PipelineFate, VisitorView
-from edge.ledger.records import JournalFate
+from edge.ledger.records import JournalFate, Quarantined
 from edge.pipeline import Pipeline
 from edge.resolver import event_key, order_key
 from edge.server_wire import event_id
@@ -46,6 +46,7 @@ class Story:
     repeats: tuple[JournalEntry, ...]
     stages: tuple[Stage, ...]
     resolved_to: int
+    quarantined: tuple[Quarantined, ...] = ()
 
 
 async def find_story(stores: Stores, asked: str, files: Mapping[str, Pipeline]) -> Story | None:
@@ -94,6 +95,7 @@ async def _resolved(stores: Stores, entry: JournalEntry, files: Mapping[str, Pip
         repeats=tuple(one for one in same if one.seq > entry.seq),
         stages=stages,
         resolved_to=await stores.ledger.resolved_to(),
+        quarantined=tuple(await stores.ledger.quarantined(entry.seq)),
     )
 
 

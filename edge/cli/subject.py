@@ -83,6 +83,9 @@ class Judge:
             raise Unavailable(_stopped(story, decision))
         people = await stores.ledger.people([decision.person] if decision.person is not None else [])
         known = people.get(decision.person, Identifiers()) if decision.person is not None else Identifiers()
+        visitor = decision.visitor
+        if visitor is not None:
+            known = replace(known, kx=(await stores.ledger.clicks([visitor])).get(visitor))
         identity = Identity(self.given or known, self._origin("ledger"), decision.visitor, decision.person)
         granted = decision.granted & ~decision.withdrawn
         return Subject(story.event, identity, Consent(granted, decision.basis, decision.withdrawn), story.seq)

@@ -36,8 +36,9 @@ class Destination(Protocol):
 
     Facts of the class: `integration` is the word a pipeline file uses, `purposes` the consent it needs,
     `max_batch` the payloads of one conversation, `rate` what the vendor allows one account, `anonymous` what becomes
-    of events by visitors who are not known to be anybody, `features` what the vendor can only do with certain
-    properties, and `parameters` the keys that `from_reader` reads, for editors.
+    of events by visitors who are not known to be anybody, `click_targets` the targets of a profile any of which
+    tells the vendor who clicked its mail, `features` what the vendor can only do with certain properties, and
+    `parameters` the keys that `from_reader` reads, for editors.
     """
 
     integration: ClassVar[str]
@@ -45,6 +46,7 @@ class Destination(Protocol):
     max_batch: ClassVar[int]
     rate: ClassVar[Rate]
     anonymous: ClassVar[Anonymous]
+    click_targets: ClassVar[frozenset[str]]
     features: ClassVar[tuple[Feature, ...]]
     parameters: ClassVar[Shape]
 

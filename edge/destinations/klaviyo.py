@@ -127,6 +127,7 @@ class Klaviyo:
     max_batch: ClassVar[int] = 1
     rate: ClassVar[Rate] = Rate(burst_per_s=350, steady_per_min=3_500)
     anonymous: ClassVar[Anonymous] = "hold"
+    click_targets: ClassVar[frozenset[str]] = frozenset({"_kx", "$exchange_id"})
     features: ClassVar[tuple[Feature, ...]] = FEATURES
     parameters: ClassVar[Shape] = PARAMETERS
 

@@ -13,6 +13,7 @@ from edge.drainer.health import UNLIMITED, Health
 from edge.drainer.sending import UNCLEAR, Job, Sender, waiting
 from edge.errors import StorageFull
 from edge.event import Event, decode
+from edge.foreign_links import Hosts
 from edge.ledger import DeliveryLedger
 from edge.ledger.records import Entry, JournalFate, Page, Pause, Revision, Settlement, WaitingRow
 from edge.metrics import DrainerMetrics
@@ -32,7 +33,8 @@ KILLER = "delivering it ended the process three times in a row"
 class PipelineDrainer:
     """Steps through one pipeline. A step takes, sends and settles; a death anywhere repeats it with the same ids.
 
-    `recall` compiles what a file said before, None where it cannot: what was rendered once is rendered alike again.
+    `hosts` are the shop's own, to which links in browsers' words may lead. `recall` compiles what a file said before,
+    None where it cannot: what was rendered once is rendered alike again.
     """
 
     def __init__(
@@ -48,12 +50,13 @@ class PipelineDrainer:
         metrics: DrainerMetrics,
         pause: Callable[[float], Awaitable[None]],
         recall: Callable[[Revision], Pipeline | None],
+        hosts: Hosts | None = None,
         page_events: int = 100,
     ) -> None:
         self.pipeline, self.ledger = pipeline, ledger
         self._spool, self._sender, self._pause, self._recall = spool, sender, pause, recall
         self._health, self._budget, self._clock, self._metrics = health, budget, clock, metrics
-        self._page_events = page_events
+        self._hosts, self._page_events = hosts, page_events
         self._paused = Pause()
         self._is_page_first = False
         self._authors: dict[int, Pipeline | None] = {}
@@ -237,8 +240,9 @@ class PipelineDrainer:
     def _plan(
         self, author: Pipeline, end: Settlement, event: Event, identifiers: Identifiers, *, since_ms: int
     ) -> Settlement | Job:
-        match plan(author, event, identifiers):
-            case Planned(payload):
+        match plan(author, event, identifiers, self._hosts):
+            case Planned(payload, stripped=stripped):
+                self._metrics.stripped.labels(self.pipeline.name).inc(len(stripped))
                 return Job(end.seq, end.visitor, payload, since_ms, end.attempts, event.id, event.canonical_name)
             case Unmapped():
                 return replace(end, fate=Fate.UNMAPPED)

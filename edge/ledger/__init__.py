@@ -5,5 +5,6 @@ from edge.ledger.delivering import DeliveryLedger
 from edge.ledger.looking import LedgerView
 from edge.ledger.resolving import ResolverLedger
 from edge.ledger.trimming import TrimLedger
+from edge.ledger.undoing import UndoLedger
 
-__all__ = ["Database", "DeliveryLedger", "LedgerSettings", "LedgerView", "ResolverLedger", "TrimLedger"]
+__all__ = ["Database", "DeliveryLedger", "LedgerSettings", "LedgerView", "ResolverLedger", "TrimLedger", "UndoLedger"]

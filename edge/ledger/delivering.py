@@ -2,17 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import aiosqlite
 
 from edge.consent import ALL_PURPOSES, Purpose
 from edge.delivery import Fate, Payload
+from edge.identity import NOBODY
 from edge.ledger.database import Database, checksum, fetch, fetch_in
 from edge.ledger.fates import encode_fates
+from edge.ledger.persons import NO_HEAD, clicks_of, identifiers_of
 from edge.ledger.records import Entry, JournalFate, Page, Pause, Revision, Settlement, WaitingRow
-from edge.ledger.resolving import NO_HEAD, TALLY, identifiers_of, keep_one_due
+from edge.ledger.resolving import TALLY, keep_one_due
 from edge.person import Identifiers
+
+Known: TypeAlias = dict[int, Identifiers]
 
 # Registering what is registered already writes nothing: a start on a full disk succeeds.
 ADD_PIPELINE = """
@@ -88,7 +93,11 @@ ON CONFLICT (pipeline, visitor, seq) DO UPDATE SET due_at_ms = excluded.due_at_m
     checksum = excluded.checksum
 """
 UNWAIT = "DELETE FROM waiting WHERE pipeline = ? AND visitor = ? AND seq = ?"
-KNOWN_VISITORS = "SELECT id FROM visitor WHERE person IS NOT NULL AND id IN ({})"
+KNOWN_VISITORS = """
+SELECT id FROM visitor WHERE (person IS NOT NULL OR (SELECT by_click FROM pipeline WHERE id = ?)
+    AND EXISTS (SELECT 1 FROM vendor_id WHERE visitor = visitor.id AND kind = 'kx')) AND id IN ({})
+"""
+SET_BY_CLICK = "UPDATE pipeline SET by_click = ?1 WHERE id = ?2 AND by_click <> ?1"
 HOLD = "INSERT INTO held (pipeline, visitor, seq) VALUES (?, ?, ?)"
 UNHOLD = "DELETE FROM held WHERE pipeline = ? AND visitor = ? AND seq = ?"
 OLDEST_HELD = """
@@ -133,6 +142,7 @@ class DeliveryLedger:
             number = (await fetch(db, of_hash, (pipeline, revision.hash)))[0][0]
             await db.execute(LEAVE_FILE, (pipeline, file))
             await db.execute(RUN, (number, pipeline))
+            await db.execute(SET_BY_CLICK, (int(revision.is_known_by_click), pipeline))
         return cls(database, pipeline, number)
 
     @staticmethod
@@ -213,7 +223,8 @@ class DeliveryLedger:
                     break
                 chain = await fetch(db, CHAIN, (self._pipeline, visitor, limit - len(rows)))
                 people = await identifiers_of(db, [row[10] for row in chain if row[10] is not None])
-                rows += [_waiting_row(row, people) for row in chain]
+                clicks = await clicks_of(db, [visitor])
+                rows += [_waiting_row(row, _who(row[10], visitor, people, clicks)) for row in chain]
         return rows
 
     async def take_due(self, taken: Iterable[tuple[WaitingRow, Payload]]) -> None:
@@ -276,15 +287,16 @@ class DeliveryLedger:
     async def _entries(self, db: aiosqlite.Connection, rows: Sequence[tuple[Any, ...]], head: int) -> tuple[Entry, ...]:
         people = await identifiers_of(db, {row[8] for row in rows if row[8] is not None}, head=head)
         visitors = {row[2] for row in rows if row[2] is not None}
+        clicks = await clicks_of(db, visitors, head=head)
         behind = {row[0] for row in await fetch_in(db, WHO_WAITS, visitors, self._pipeline)}
-        return tuple(_entry(row, people, behind) for row in rows)
+        return tuple(_entry(row, _who(row[8], row[2], people, clicks), behind) for row in rows)
 
     async def _release_known(
         self, db: aiosqlite.Connection, settlements: Sequence[Settlement], now_ms: int
     ) -> list[Settlement]:
         """Turn a hold into a wait where the visitor became known since the page was looked at."""
         held = {s.visitor for s in settlements if s.fate is Fate.HELD}
-        known = {row[0] for row in await fetch_in(db, KNOWN_VISITORS, held)}
+        known = {row[0] for row in await fetch_in(db, KNOWN_VISITORS, held, self._pipeline)}
         return [
             Settlement(
                 seq=s.seq, visitor=s.visitor, fate=Fate.WAITING, due_at_ms=now_ms, since_ms=now_ms, reason="released"
@@ -338,22 +350,28 @@ def _granted(granted: int, denied: int | None) -> Purpose:
     return Purpose(granted) & ~Purpose(denied or 0) & ALL_PURPOSES
 
 
-def _entry(row: tuple[Any, ...], people: dict[int, Identifiers], behind: set[int]) -> Entry:
-    seq, _, visitor, granted, _, fate, received_at_ms, check, person, denied = row
+def _who(person: int | None, visitor: int | None, people: Known, clicks: dict[int, str]) -> Identifiers:
+    """Give what a visitor is known by: its person's identifiers, and its own click token."""
+    known, kx = people.get(person or 0, NOBODY), clicks.get(visitor or 0)
+    return known if kx is None else replace(known, kx=kx)
+
+
+def _entry(row: tuple[Any, ...], identifiers: Identifiers, behind: set[int]) -> Entry:
+    seq, _, visitor, granted, _, fate, received_at_ms, check, _, denied = row
     return Entry(
         seq=seq,
         visitor=visitor or 0,
         granted=_granted(granted, denied),
         fate=JournalFate(fate) if check == checksum(*row[:7]) else JournalFate.DAMAGED,
         received_at_ms=received_at_ms,
-        identifiers=people.get(person, Identifiers()),
+        identifiers=identifiers,
         is_behind=visitor in behind,
     )
 
 
-def _waiting_row(row: tuple[Any, ...], people: dict[int, Identifiers]) -> WaitingRow:
+def _waiting_row(row: tuple[Any, ...], identifiers: Identifiers) -> WaitingRow:
     visitor, seq, since_ms, attempts, deaths, time_ms, payload, reason, check, *known = row
-    granted, person, denied, purchased_seq = known
+    granted, _, denied, purchased_seq = known
     is_damaged = payload is not None and check != checksum(seq, payload)
     return WaitingRow(
         visitor=visitor,
@@ -365,6 +383,6 @@ def _waiting_row(row: tuple[Any, ...], people: dict[int, Identifiers]) -> Waitin
         payload=None if is_damaged else payload,
         reason=reason,
         granted=_granted(granted or 0, denied),
-        identifiers=people.get(person, Identifiers()),
+        identifiers=identifiers,
         purchased_seq=purchased_seq,
     )

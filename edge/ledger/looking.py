@@ -1,7 +1,7 @@
 """Looking from outside: what the verbs that show something read. Read-only, while the service runs."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,8 +12,9 @@ from edge.ledger.consent_log import ChainReport, LoggedConsent, check_chain, rea
 from edge.ledger.database import fetch, fetch_in, open_read_only
 from edge.ledger.decisions import DecisionView, find_first_since, find_open_from, read_decisions
 from edge.ledger.fates import fate_at
-from edge.ledger.records import JournalFate
-from edge.ledger.resolving import identifiers_of
+from edge.ledger.knowing import PersonView, find_person
+from edge.ledger.persons import clicks_of, identifiers_of, one_with
+from edge.ledger.records import JournalFate, Quarantined
 from edge.person import Identifiers, Kind
 
 PIPELINES = "SELECT id, name, cursor FROM pipeline ORDER BY name"
@@ -29,6 +30,7 @@ JOURNAL_BY_SEQ = (
     "SELECT seq, key, visitor, granted, basis, fate, received_at_ms FROM journal WHERE seq IN ({}) ORDER BY seq"
 )
 VISITOR = "SELECT id, browser, epoch, person, linked_seq FROM visitor WHERE id = ?"
+QUARANTINED = "SELECT seq, visitor, kind, value, reason FROM quarantine WHERE seq = ? ORDER BY kind"
 PAGE_OF = """
 SELECT p.first, p.taken_at_ms, p.settled_at_ms, p.attempts, p.fates, r.hash
 FROM page p JOIN revision r ON r.id = p.revision
@@ -48,9 +50,9 @@ ORDER BY h.seq LIMIT 1
 """
 OLDEST_WAITING = "SELECT min(seq) FROM waiting WHERE pipeline = (SELECT id FROM pipeline WHERE name = ?)"
 BROWSERS_OF = """
-SELECT DISTINCT v.browser FROM identifier i JOIN visitor v ON v.person = i.person WHERE i.kind = ? AND i.value = ?
-ORDER BY v.id
+SELECT browser, min(id) AS first FROM visitor WHERE person IN ({}) GROUP BY browser ORDER BY first
 """
+OWNER = "SELECT person FROM identifier WHERE kind = ? AND value = ? AND until_seq IS NULL"
 FIRST_OF_ORDER = "SELECT seq FROM purchase WHERE order_key = ?"
 DEAD = """
 SELECT p.name, d.seq, d.event_id, d.event_name, d.died_at_ms, d.attempts, d.reason, d.request, d.response, d.payload
@@ -179,6 +181,18 @@ class LedgerView:
         """Give what persons are known by."""
         return await identifiers_of(self._db, persons)
 
+    async def clicks(self, visitors: Iterable[int]) -> dict[int, str]:
+        """Give visitors' newest click tokens."""
+        return await clicks_of(self._db, visitors)
+
+    async def known_of(self, *, values: Iterable[str], browser: str | None, visitor: int | None) -> list[PersonView]:
+        """Give all that is known of everybody whom identifiers, a browser or a visitor lead to."""
+        return await find_person(self._db, values=values, browser=browser, visitor=visitor)
+
+    async def quarantined(self, seq: int) -> list[Quarantined]:
+        """Give what an event claimed over a limit."""
+        return [Quarantined(*row) for row in await fetch(self._db, QUARANTINED, (seq,))]
+
     async def first_since(self, at_ms: int) -> int:
         """Give the sequence number from which on events were accepted at a moment or later, give or take seconds."""
         return await find_first_since(self._db, at_ms)
@@ -194,7 +208,8 @@ class LedgerView:
             return None
         number, browser, epoch, person, linked_seq = rows[0]
         people = await identifiers_of(self._db, [person] if person is not None else [])
-        return VisitorView(number, browser.hex(), epoch, person, linked_seq, people.get(person, Identifiers()))
+        known = replace(people.get(person, Identifiers()), kx=(await self.clicks([visitor])).get(visitor))
+        return VisitorView(number, browser.hex(), epoch, person, linked_seq, known)
 
     async def fates(self, entry: JournalEntry) -> list[PipelineFate]:
         """Give where one event stands in every pipeline, all at one moment."""
@@ -218,8 +233,11 @@ class LedgerView:
         return await read_consents(self._db, who)
 
     async def browsers_of(self, kind: Kind, value: str) -> list[str]:
-        """Give the browsers of the person that an identifier names."""
-        return [row[0].hex() for row in await fetch(self._db, BROWSERS_OF, (kind, value))]
+        """Give the browsers of the person that an identifier names, with those of all who are one with it."""
+        members: set[int] = set()
+        for (owner,) in await fetch(self._db, OWNER, (kind, value)):
+            members |= await one_with(self._db, owner)
+        return [row[0].hex() for row in await fetch_in(self._db, BROWSERS_OF, members)]
 
     async def oldest_held(self, pipeline: str) -> int | None:
         """Give the lowest sequence number that a pipeline holds."""

@@ -12,25 +12,41 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     INSERT INTO resolver VALUES (0);
 
-    -- One human, as far as we know.
+    -- One human, as far as we know; founder is the browser that it began with.
     CREATE TABLE person (
         id            INTEGER PRIMARY KEY,
-        created_at_ms INTEGER NOT NULL
+        created_at_ms INTEGER NOT NULL,
+        founder       BLOB NOT NULL DEFAULT x''
     ) STRICT;
 
-    -- What names a person; in normal form, owned by one person only.
+    -- What names a person, in normal form, from event seq on, and where it has ended until before event until_seq.
+    -- A value is one person's at a time. session may still correct it, while no other visitor has claimed it.
     CREATE TABLE identifier (
-        kind    TEXT NOT NULL,
-        value   TEXT NOT NULL,
-        person  INTEGER NOT NULL,
-        level   INTEGER NOT NULL,
-        seq     INTEGER NOT NULL,
-        PRIMARY KEY (kind, value)
-    ) STRICT, WITHOUT ROWID;
+        kind      TEXT NOT NULL,
+        value     TEXT NOT NULL,
+        person    INTEGER NOT NULL,
+        level     INTEGER NOT NULL,
+        seq       INTEGER NOT NULL,
+        session   BLOB,
+        until_seq INTEGER
+    ) STRICT;
+    CREATE UNIQUE INDEX identifier_now ON identifier (kind, value) WHERE until_seq IS NULL;
     CREATE INDEX identifier_person ON identifier (person);
 
-    -- A browser's stretch with at most one person, and what it has answered about consent: what holds now, and
-    -- in answers since when each voice has said what.
+    -- Persons that are one since event seq, on evidence of a level; taken back by hand at undone_seq.
+    CREATE TABLE alias (
+        person     INTEGER NOT NULL,
+        canonical  INTEGER NOT NULL,
+        level      INTEGER NOT NULL,
+        seq        INTEGER NOT NULL,
+        at_ms      INTEGER NOT NULL,
+        undone_seq INTEGER,
+        PRIMARY KEY (person, canonical, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX alias_canonical ON alias (canonical);
+
+    -- A browser's stretch with at most one person, its latest sessions (8 bytes each), and what it has answered about
+    -- consent: what holds now, and in answers since when each voice has said what.
     CREATE TABLE visitor (
         id            INTEGER PRIMARY KEY,
         browser       BLOB NOT NULL,
@@ -42,8 +58,41 @@ MIGRATIONS: tuple[str, ...] = (
         answer_source TEXT,
         answers       TEXT,
         purchased_seq INTEGER,
+        sessions      BLOB NOT NULL DEFAULT x'',
         UNIQUE (browser, epoch)
     ) STRICT;
+    -- For what a person answered: servers' events about it ask.
+    CREATE INDEX visitor_answered ON visitor (person) WHERE person IS NOT NULL AND answer_source IS NOT NULL;
+
+    -- What a vendor knows a visitor by and names nobody here, the newest last; kx is a click token of Klaviyo's mails.
+    CREATE TABLE vendor_id (
+        visitor INTEGER NOT NULL,
+        kind    TEXT NOT NULL,
+        seq     INTEGER NOT NULL,
+        value   TEXT NOT NULL,
+        PRIMARY KEY (visitor, kind, seq)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Which browser's claims became links on which day (UTC, since 1970), for the limits against poisoning.
+    CREATE TABLE claim (
+        browser BLOB NOT NULL,
+        kind    TEXT NOT NULL,
+        day     INTEGER NOT NULL,
+        value   TEXT NOT NULL,
+        PRIMARY KEY (browser, kind, day, value)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX claim_value ON claim (kind, value, day);
+    CREATE INDEX claim_day ON claim (day);
+
+    -- Claims over those limits, which became no link; the newest ones.
+    CREATE TABLE quarantine (
+        seq     INTEGER NOT NULL,
+        visitor INTEGER NOT NULL,
+        kind    TEXT NOT NULL,
+        value   TEXT NOT NULL,
+        reason  TEXT NOT NULL,
+        PRIMARY KEY (seq, kind)
+    ) STRICT, WITHOUT ROWID;
 
     -- What was decided of each event, in order. fate: 0 goes on, 1 duplicate, 2 damaged.
     CREATE TABLE journal (
@@ -66,7 +115,8 @@ MIGRATIONS: tuple[str, ...] = (
 
     -- A pipeline's place in the journal. (cursor, taken_to] is on its way right now. What lies up to rendered_to
     -- was rendered before, by revision rendered_by, with what was known at sequence number head. While paused its
-    -- events do not grow older. revision is the one that runs, NULL when its file is gone.
+    -- events do not grow older. revision is the one that runs, NULL when its file is gone. by_click: a visitor's click
+    -- token is enough for it.
     CREATE TABLE pipeline (
         id          INTEGER PRIMARY KEY,
         name        TEXT NOT NULL UNIQUE,
@@ -82,7 +132,8 @@ MIGRATIONS: tuple[str, ...] = (
         rendered_by INTEGER,
         paused      TEXT,
         paused_at_ms  INTEGER,
-        resumed_at_ms INTEGER
+        resumed_at_ms INTEGER,
+        by_click    INTEGER NOT NULL DEFAULT 0
     ) STRICT;
 
     -- Every content of a pipeline file that ever delivered. file is its name, without the folder's.

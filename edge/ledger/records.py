@@ -1,11 +1,14 @@
 """The rows that resolver and drainer exchange with the ledger."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 from edge.consent import Purpose, Standing
 from edge.delivery import DeadLetter, Fate
-from edge.person import Identifiers, Kind
+from edge.identity import Graph
+from edge.person import Alias, Fact, Identifiers, Kind
 
 
 class JournalFate(IntEnum):
@@ -18,7 +21,7 @@ class JournalFate(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class VisitorState:
-    """A visitor as the resolver carries it through a page."""
+    """A visitor as the resolver carries it through a page; `sessions` are the latest ones' hashes, 8 bytes each."""
 
     id: int
     browser: str
@@ -27,6 +30,8 @@ class VisitorState:
     linked_seq: int | None = None
     answer: Standing | None = None
     purchased_seq: int | None = None
+    sessions: bytes = b""
+    kx: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +48,58 @@ class JournalRow:
 
 
 @dataclass(frozen=True, slots=True)
-class IdentifierRow:
-    """An identifier and the person it names."""
+class Ended:
+    """A fact that no longer holds from an event on."""
 
+    fact: Fact
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """A browser's claim that became a link; `day` counts from 1970, UTC."""
+
+    browser: str
+    kind: Kind
+    day: int
+    value: str
+
+
+class Claims:
+    """A day's links, by browser and by value."""
+
+    def __init__(self, rows: Iterable[ClaimRow] = ()) -> None:
+        self._values: dict[tuple[str, Kind, int], set[str]] = {}
+        self._browsers: dict[tuple[Kind, str, int], set[str]] = {}
+        for row in rows:
+            self.add(row)
+
+    def __contains__(self, row: ClaimRow) -> bool:
+        return row.value in self._values.get((row.browser, row.kind, row.day), ())
+
+    def add(self, row: ClaimRow) -> None:
+        """Note a link."""
+        self._values.setdefault((row.browser, row.kind, row.day), set()).add(row.value)
+        self._browsers.setdefault((row.kind, row.value, row.day), set()).add(row.browser)
+
+    def values(self, row: ClaimRow) -> int:
+        """Count what a row's browser has claimed of its kind that day."""
+        return len(self._values.get((row.browser, row.kind, row.day), ()))
+
+    def browsers(self, row: ClaimRow) -> int:
+        """Count who has claimed a row's value that day."""
+        return len(self._browsers.get((row.kind, row.value, row.day), ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A claim over a limit, which became no link; `reason` is the limit's name."""
+
+    seq: int
+    visitor: int
     kind: Kind
     value: str
-    person: int
-    level: int
-    seq: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +122,31 @@ class ConsentRow:
 
 @dataclass(slots=True)
 class Known:
-    """What the ledger knows of the browsers, identifiers and ids in one page."""
+    """What the ledger knows of the browsers, identifiers and ids in one page.
+
+    `visitors` are the newest epochs, `earlier` those before them, the latest first. `claims` are the days' links of
+    these browsers and of these values. `answers` are the linked visitors that ever answered about consent, by person
+    and number, where they were asked for; those that a page changes are among them.
+    """
 
     keys: set[bytes]
     orders: set[bytes]
     visitors: dict[str, VisitorState]
-    owners: dict[tuple[Kind, str], int]
-    persons: dict[int, Identifiers]
+    graph: Graph = field(default_factory=Graph)
+    earlier: dict[str, list[VisitorState]] = field(default_factory=dict)
+    claims: Claims = field(default_factory=Claims)
+    answers: dict[int, dict[int, VisitorState]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Resolution:
     """Everything one page of events adds to the ledger, in one transaction.
 
-    A link releases held events that were accepted at `retroactive_from_ms` or later. `followed` says which visitor
-    of the same browser came after which.
+    A link releases held events that were accepted at `retroactive_from_ms` or later; so does a click, in pipelines
+    that are content with its token. `persons` are new ones with the browsers that they began with, `facts` in the
+    order in which they began or ended, `clicks` a visitor, an event and the token it brought. `left_out`
+    counts identifiers that events named and that are not their visitors', `refused` merges not made. `followed` says
+    which visitor of the same browser came after which.
     """
 
     cursor: int
@@ -95,8 +154,15 @@ class Resolution:
     retroactive_from_ms: int = 0
     journal: list[JournalRow] = field(default_factory=list)
     visitors: dict[int, VisitorState] = field(default_factory=dict)
-    persons: list[int] = field(default_factory=list)
-    identifiers: list[IdentifierRow] = field(default_factory=list)
+    persons: list[tuple[int, str]] = field(default_factory=list)
+    facts: list[Fact | Ended] = field(default_factory=list)
+    firmed: list[Fact] = field(default_factory=list)
+    aliases: list[Alias] = field(default_factory=list)
+    clicks: list[tuple[int, int, str]] = field(default_factory=list)
+    claims: list[ClaimRow] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    left_out: Counter[Kind] = field(default_factory=Counter)
+    refused: int = 0
     purchases: list[tuple[bytes, int]] = field(default_factory=list)
     linked: list[int] = field(default_factory=list)
     followed: dict[int, int] = field(default_factory=dict)
@@ -105,13 +171,17 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One content of a pipeline's file; `file` is the file's name without its folder, `pipeline` the name inside."""
+    """One content of a pipeline's file; `file` is the file's name without its folder, `pipeline` the name inside.
+
+    `is_known_by_click`: it delivers events of visitors of whom only a click token is known.
+    """
 
     pipeline: str
     integration: str
     file: str
     hash: str
     text: str = field(repr=False)
+    is_known_by_click: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The resolver's verbs: what is known, and one transaction that records a page."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import aiosqlite
@@ -9,46 +10,50 @@ import orjson
 from edge.consent import Purpose, Said, Standing
 from edge.ledger.consent_log import append_consents
 from edge.ledger.database import Database, Value, checksum, fetch, fetch_in
-from edge.ledger.records import JournalRow, Known, Resolution, VisitorState
-from edge.person import Identifiers, Kind
+from edge.ledger.persons import clicks_of, find_claims, find_graph, record_persons
+from edge.ledger.records import ClaimRow, Claims, JournalRow, Known, Resolution, VisitorState
+from edge.person import Kind
 
 FIND_KEYS = "SELECT key FROM journal WHERE key IN ({})"
 FIND_ORDERS = "SELECT order_key FROM purchase WHERE order_key IN ({})"
-# The newest epoch of each browser.
+# The newest epoch of each browser; and those before it, as late events may belong to them.
 FIND_VISITORS = """
-SELECT id, browser, max(epoch), person, linked_seq, granted, denied, answer_source, answers, purchased_seq
+SELECT id, browser, max(epoch), person, linked_seq, granted, denied, answer_source, answers, purchased_seq, sessions
 FROM visitor WHERE browser IN ({}) GROUP BY browser
 """
-# Every kind is named, or the index could not be used.
-FIND_OWNERS = """
-SELECT kind, value, person FROM identifier WHERE kind IN ('customer_id', 'email', 'phone') AND value IN ({})
+FIND_EARLIER = """
+SELECT id, browser, epoch, person, linked_seq, granted, denied, answer_source, answers, purchased_seq, sessions
+FROM visitor WHERE browser = ? AND epoch < ? ORDER BY epoch DESC LIMIT ?
 """
-FIND_IDENTIFIERS = "SELECT person, kind, value FROM identifier WHERE seq <= ? AND person IN ({}) ORDER BY seq"
-
-ADD_PERSON = "INSERT INTO person (id, created_at_ms) VALUES (?, ?)"
-ADD_IDENTIFIER = "INSERT INTO identifier (kind, value, person, level, seq) VALUES (?, ?, ?, ?, ?)"
+# The condition is that of the index.
+FIND_ANSWERED = """
+SELECT id, browser, epoch, person, linked_seq, granted, denied, answer_source, answers, purchased_seq, sessions
+FROM visitor WHERE person IS NOT NULL AND answer_source IS NOT NULL AND person IN ({})
+"""
 ADD_PURCHASE = "INSERT INTO purchase (order_key, seq) VALUES (?, ?)"
 PUT_VISITOR = """
-INSERT INTO visitor (id, browser, epoch, person, linked_seq, granted, denied, answer_source, answers, purchased_seq)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO visitor (id, browser, epoch, person, linked_seq, granted, denied, answer_source, answers, purchased_seq,
+                     sessions)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET person = excluded.person, linked_seq = excluded.linked_seq,
     granted = excluded.granted, denied = excluded.denied, answer_source = excluded.answer_source,
-    answers = excluded.answers, purchased_seq = excluded.purchased_seq
+    answers = excluded.answers, purchased_seq = excluded.purchased_seq, sessions = excluded.sessions
 """
 ADD_JOURNAL = """
 INSERT INTO journal (seq, key, visitor, granted, basis, fate, received_at_ms, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 MOVE_CURSOR = "UPDATE resolver SET cursor = ?"
 
-# A link releases what was held for its visitor and is not too old, in order.
+# A link releases what was held for its visitor and is not too old, in order; a click, where a token is enough.
 COUNT_RELEASED = """
-SELECT h.pipeline, count(*) FROM held h JOIN journal j ON j.seq = h.seq
-WHERE h.visitor = ? AND j.received_at_ms >= ? GROUP BY h.pipeline
+SELECT h.pipeline, count(*) FROM held h JOIN journal j ON j.seq = h.seq JOIN pipeline p ON p.id = h.pipeline
+WHERE h.visitor = ? AND j.received_at_ms >= ? AND p.by_click >= ? GROUP BY h.pipeline
 """
 RELEASE = """
 INSERT INTO waiting (pipeline, visitor, seq, due_at_ms, since_ms, attempts, time_ms, payload, reason, checksum)
 SELECT h.pipeline, h.visitor, h.seq, NULL, ?, 0, 0, NULL, 'released', 0
-FROM held h JOIN journal j ON j.seq = h.seq WHERE h.visitor = ? AND j.received_at_ms >= ?
+FROM held h JOIN journal j ON j.seq = h.seq JOIN pipeline p ON p.id = h.pipeline
+WHERE h.visitor = ? AND j.received_at_ms >= ? AND p.by_click >= ?
 """
 UNHOLD = """
 DELETE FROM held WHERE visitor = ?1 AND pipeline = ?2
@@ -68,8 +73,8 @@ INSERT INTO tally (pipeline, fate, events) VALUES (?, ?, ?)
 ON CONFLICT (pipeline, fate) DO UPDATE SET events = events + excluded.events
 """
 
-
-NO_HEAD = 2**63 - 1
+KEPT_EPOCHS = 8
+ANY_PIPELINE, BY_CLICK = 0, 1
 
 
 class ResolverLedger:
@@ -91,49 +96,86 @@ class ResolverLedger:
             return row[0] or 0, row[1] or 0
 
     async def find(
-        self, *, keys: Iterable[bytes], orders: Iterable[bytes], browsers: Iterable[str], values: Iterable[str]
+        self,
+        *,
+        keys: Iterable[bytes],
+        orders: Iterable[bytes],
+        browsers: Iterable[str],
+        values: Iterable[tuple[Kind, str]],
+        claimants: Iterable[str] = (),
+        days: Iterable[int] = (),
+        claims_limit: int = 0,
     ) -> Known:
-        """Give all that the ledger knows of one page's ids, order keys, browsers and identifier values."""
+        """Give all that the ledger knows of one page's ids, order keys, browsers and identifiers.
+
+        Args:
+            claimants: browsers that claim something, on `days` since 1970: of those days the links of these browsers
+                and of the values are given, of a value up to `claims_limit`.
+        """
+        values, claimants = set(values), list(claimants)
         async with self._database.snapshot() as db:
-            visitors = {}
-            for row in await fetch_in(db, FIND_VISITORS, [bytes.fromhex(browser) for browser in browsers]):
-                visitor = _visitor(row)
-                visitors[visitor.browser] = visitor
-            owners = {(row[0], row[1]): row[2] for row in await fetch_in(db, FIND_OWNERS, values)}
-            people = {v.person for v in visitors.values() if v.person is not None} | set(owners.values())
+            cookies = [bytes.fromhex(browser) for browser in browsers]
+            newest = [_visitor(row) for row in await fetch_in(db, FIND_VISITORS, cookies)]
+            visitors = await _with_clicks(db, newest)
+            earlier = {v.browser: await _earlier(db, v) for v in visitors if v.epoch > 1}
+            everybody = [*visitors, *(visitor for some in earlier.values() for visitor in some)]
+            claims: set[ClaimRow] = set()
+            for day in days:
+                claims |= await find_claims(db, day, map(bytes.fromhex, claimants), values, claims_limit)
             return Known(
                 keys={row[0] for row in await fetch_in(db, FIND_KEYS, keys)},
                 orders={row[0] for row in await fetch_in(db, FIND_ORDERS, orders)},
-                visitors=visitors,
-                owners=owners,
-                persons=await identifiers_of(db, people),
+                visitors={visitor.browser: visitor for visitor in visitors},
+                earlier=earlier,
+                graph=await find_graph(
+                    db, {v.person for v in everybody if v.person is not None}, (value for _, value in values)
+                ),
+                claims=Claims(claims),
             )
+
+    async def answers_of(self, persons: Iterable[int]) -> dict[int, dict[int, VisitorState]]:
+        """Give the visitors of persons that ever answered about consent, by person and number."""
+        found: dict[int, dict[int, VisitorState]] = {}
+        async with self._database.snapshot() as db:
+            for row in await fetch_in(db, FIND_ANSWERED, persons):
+                found.setdefault(row[3], {})[row[0]] = _visitor(row)
+        return found
 
     async def record(self, page: Resolution) -> None:
         """Store one page's decisions, release what its links set free, and move the cursor: all or nothing."""
         async with self._database.transaction() as db:
-            await db.executemany(ADD_PERSON, [(person, page.now_ms) for person in page.persons])
-            await db.executemany(
-                ADD_IDENTIFIER, [(i.kind, i.value, i.person, i.level, i.seq) for i in page.identifiers]
-            )
+            await record_persons(db, page)
             await db.executemany(PUT_VISITOR, [_visitor_values(visitor) for visitor in page.visitors.values()])
             await db.executemany(ADD_PURCHASE, page.purchases)
             await db.executemany(ADD_JOURNAL, [_journal_values(row) for row in page.journal])
             await append_consents(db, page.consents)
             for visitor in page.linked:
-                await _release(db, visitor, page.now_ms, page.retroactive_from_ms)
+                await _release(db, visitor, page, ANY_PIPELINE)
+            for visitor, _, _ in page.clicks:
+                await _release(db, visitor, page, BY_CLICK)
             await db.execute(MOVE_CURSOR, (page.cursor,))
 
 
-async def _release(db: aiosqlite.Connection, visitor: int, now_ms: int, from_ms: int) -> None:
-    counts = await fetch(db, COUNT_RELEASED, (visitor, from_ms))
+async def _with_clicks(db: aiosqlite.Connection, visitors: Sequence[VisitorState]) -> list[VisitorState]:
+    clicks = await clicks_of(db, [visitor.id for visitor in visitors])
+    return [replace(one, kx=clicks[one.id]) if one.id in clicks else one for one in visitors]
+
+
+async def _earlier(db: aiosqlite.Connection, newest: VisitorState) -> list[VisitorState]:
+    """Give the epochs before a browser's newest one, the latest first; no more than late events may ask for."""
+    values = (bytes.fromhex(newest.browser), newest.epoch, KEPT_EPOCHS)
+    return await _with_clicks(db, [_visitor(row) for row in await fetch(db, FIND_EARLIER, values)])
+
+
+async def _release(db: aiosqlite.Connection, visitor: int, page: Resolution, at_least: int) -> None:
+    counts = await fetch(db, COUNT_RELEASED, (visitor, page.retroactive_from_ms, at_least))
     if not counts:
         return
-    await db.execute(RELEASE, (now_ms, visitor, from_ms))
+    await db.execute(RELEASE, (page.now_ms, visitor, page.retroactive_from_ms, at_least))
     for pipeline, events in counts:
         await db.execute(UNHOLD, (visitor, pipeline))
         await db.executemany(TALLY, [(pipeline, "held", -events), (pipeline, "waiting", events)])
-        await keep_one_due(db, pipeline, visitor, now_ms)
+        await keep_one_due(db, pipeline, visitor, page.now_ms)
 
 
 async def keep_one_due(db: aiosqlite.Connection, pipeline: int, visitor: int, now_ms: int) -> None:
@@ -142,26 +184,16 @@ async def keep_one_due(db: aiosqlite.Connection, pipeline: int, visitor: int, no
     await db.execute(UNBLOCK_FIRST, (pipeline, visitor, now_ms))
 
 
-async def identifiers_of(
-    db: aiosqlite.Connection, people: Iterable[int], *, head: int = NO_HEAD
-) -> dict[int, Identifiers]:
-    """Give each person's identifiers as known at a sequence number; where a kind has several values, the latest."""
-    latest: dict[int, dict[Kind, str]] = {}
-    for person, kind, value in await fetch_in(db, FIND_IDENTIFIERS, people, head):
-        latest.setdefault(person, {})[kind] = value
-    return {person: Identifiers(**values) for person, values in latest.items()}
-
-
 def _visitor(row: tuple[Any, ...]) -> VisitorState:
-    number, browser, epoch, person, linked_seq, granted, denied, source, answers, purchased_seq = row
+    number, browser, epoch, person, linked_seq, granted, denied, source, answers, purchased_seq, sessions = row
     standing = None if source is None else _standing(granted, denied, source, answers)
-    return VisitorState(number, browser.hex(), epoch, person, linked_seq, standing, purchased_seq)
+    return VisitorState(number, browser.hex(), epoch, person, linked_seq, standing, purchased_seq, sessions)
 
 
 def _visitor_values(visitor: VisitorState) -> tuple[Value, ...]:
     browser = bytes.fromhex(visitor.browser)
     place = (visitor.id, browser, visitor.epoch, visitor.person, visitor.linked_seq)
-    return (*place, *_standing_values(visitor.answer), visitor.purchased_seq)
+    return (*place, *_standing_values(visitor.answer), visitor.purchased_seq, visitor.sessions)
 
 
 def _standing(granted: int, denied: int, source: str, answers: str) -> Standing:

@@ -6,7 +6,7 @@
 from edge.pipeline.compiled import EventPlan, Lane, Pipeline
 from edge.pipeline.compiling import compile_pipeline
 from edge.pipeline.loading import Folder, files_of, load_folder, load_pipeline, load_pipelines
-from edge.pipeline.planning import Dead, Plan, Planned, SkippedBy, Unmapped, plan, source_of
+from edge.pipeline.planning import Dead, Plan, Planned, SkippedBy, Unmapped, plan, source_of, stripped_of
 
 __all__ = [
     "Dead",
@@ -25,4 +25,5 @@ __all__ = [
     "load_pipelines",
     "plan",
     "source_of",
+    "stripped_of",
 ]

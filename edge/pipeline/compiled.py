@@ -56,6 +56,12 @@ class Pipeline:
         """Give what the file says of an event's canonical name, by itself or as "*"."""
         return self.events.get(name) or (None if name in UNSTARRED else self.events.get("*"))
 
+    @property
+    def is_known_by_click(self) -> bool:
+        """Whether a click token is enough to say who it was: the vendor knows its own, and the file maps it."""
+        return not self.destination.click_targets.isdisjoint(self.profile.paths)
+
     def is_deliverable(self, identifiers: Identifiers) -> bool:
         """Tell whether events of such a visitor go out now; where not, `anonymous` says what becomes of them."""
-        return bool(identifiers) or self.anonymous == "send"
+        is_known_by_click = identifiers.kx is not None and self.is_known_by_click
+        return bool(identifiers) or is_known_by_click or self.anonymous == "send"

@@ -1,13 +1,16 @@
 """From one event, and what is known of its visitor, to the payload; or why there is none. Pure."""
 
 from collections.abc import Mapping as Tree
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from edge.complete import completed
 from edge.delivery import Payload, Rejected, Rendered
 from edge.event import Event
+from edge.foreign_links import Hosts, without_foreign_links
+from edge.identity import BROWSER_LEVEL, level_of
+from edge.jsontree import JSON
 from edge.mapping import Unfit, apply
 from edge.person import KINDS, Identifiers
 from edge.pipeline.compiled import EventPlan, Lane, Pipeline
@@ -17,11 +20,12 @@ LIVE_EVENTS = frozenset({"view_item", "add_to_cart", "started_checkout", "purcha
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The event's payload, ready for the pipeline's destination."""
+    """The event's payload, ready for the pipeline's destination; without what led away from the shop, by its paths."""
 
     payload: Payload
     metric: str
     lane: Lane
+    stripped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +50,16 @@ class Dead:
 Plan: TypeAlias = Planned | Unmapped | SkippedBy | Dead
 
 
-def plan(pipeline: Pipeline, event: Event, identifiers: Identifiers) -> Plan:
+def plan(pipeline: Pipeline, event: Event, identifiers: Identifiers, hosts: Hosts | None = None) -> Plan:
     """Make an event's payload.
 
     Args:
         pipeline: compiled.
         event: as it was accepted; never modified.
         identifiers: what is known of its visitor now.
+        hosts: the shop's own, to which links in a browser's words may lead; None: to any.
     Returns:
-        For the same pipeline hash, event and identifiers always the same bytes.
+        For the same pipeline hash, event, identifiers and hosts always the same bytes.
     Source:
         docs/pipelines.md, "What an event goes through".
     """
@@ -64,6 +69,7 @@ def plan(pipeline: Pipeline, event: Event, identifiers: Identifiers) -> Plan:
         return SkippedBy("the pipeline is disabled")
     if event_plan is None:
         return Unmapped()
+    event, stripped = _said(event, hosts)
     source = source_of(event, identifiers)
     refusal = _refusal(event_plan, source)
     if refusal is not None:
@@ -79,26 +85,65 @@ def plan(pipeline: Pipeline, event: Event, identifiers: Identifiers) -> Plan:
     payload = pipeline.destination.render(Rendered(metric, profile, properties, fallback, event.time_ms, currency))
     if isinstance(payload, Rejected):
         return Dead(payload.reason)
-    return Planned(payload, metric, event_plan.lane or ("live" if name in LIVE_EVENTS else "background"))
+    return Planned(
+        payload, metric, event_plan.lane or ("live" if name in LIVE_EVENTS else "background"), tuple(stripped)
+    )
 
 
-def source_of(event: Event, identifiers: Identifiers) -> dict[str, Any]:
+def source_of(event: Event, identifiers: Identifiers, hosts: Hosts | None = None) -> dict[str, Any]:
     """Give what mappings read.
 
-    Identifiers in `context.traits` are those the visitor is known by, never the ones the event merely claims: a
-    foreign address sent along could join two persons at the vendor for good.
+    Identifiers in `traits` and `context.traits` are those the visitor is known by, never the ones the event merely
+    claims: a foreign address sent along could join two persons at the vendor for good. So is `context.ids` our own.
     """
-    given = event.context.get("traits")
-    claims = {**(given if isinstance(given, dict) else {}), **event.traits}
+    said = _said(event, hosts)[0]
+    given = said.context.get("traits")
+    claims = {**(given if isinstance(given, dict) else {}), **said.traits}
     simple = {k: v for k, v in claims.items() if k not in KINDS and not isinstance(v, dict | list)}
+    known = identifiers.traits()
     return {
         "id": event.id,
         "name": event.canonical_name,
         "time": datetime.fromtimestamp(event.time_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
-        "properties": completed(event.properties),
-        "traits": event.traits,
-        "context": {**event.context, "traits": {**simple, **identifiers.traits()}},
+        "properties": completed(said.properties),
+        "traits": {**{k: v for k, v in said.traits.items() if k not in KINDS}, **known},
+        "context": {**said.context, "ids": identifiers.ids(), "traits": {**simple, **known}},
     }
+
+
+def stripped_of(event: Event, hosts: Hosts) -> list[str]:
+    """Give the paths of what mappings do not see, as it leads away from the shop: e.g. ["properties.item_url"]."""
+    return _said(event, hosts)[1]
+
+
+def _said(event: Event, hosts: Hosts | None) -> tuple[Event, list[str]]:
+    """Take a browser's foreign links out of an event; a referrer is foreign by nature and stays."""
+    if hosts is None or level_of(event.source) > BROWSER_LEVEL:
+        return event, []
+    page, given = event.context.get("page"), event.context.get("traits")
+    page = page if isinstance(page, dict) else {}
+    own_page = {key: value for key, value in page.items() if key != "referrer"}
+    trees = {
+        "properties": event.properties,
+        "traits": event.traits,
+        "context.traits": given if isinstance(given, dict) else {},
+        "context.page": own_page,
+    }
+    gone: list[str] = []
+    kept: dict[str, dict[str, JSON]] = {}
+    for place, tree in trees.items():
+        left, paths = without_foreign_links(tree, hosts)
+        kept[place] = dict(left)
+        gone += [f"{place}.{path}" for path in paths]
+    if not gone:
+        return event, []
+    context = dict(event.context)
+    for key in ("page", "traits"):
+        if isinstance(context.get(key), dict):
+            context[key] = kept[f"context.{key}"]
+    if "referrer" in page:
+        context["page"] = {**kept["context.page"], "referrer": page["referrer"]}
+    return replace(event, properties=kept["properties"], traits=kept["traits"], context=context), gone
 
 
 def _refusal(event_plan: EventPlan, source: Tree[str, object]) -> SkippedBy | Dead | None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.consent import ALL_PURPOSES, Answer, Decision, Purpose, Said, Standing
-from edge.consent_rules import OWN_MOMENT_COUNTS_MS, ConsentSettings, Verdict, judge
+from edge.consent_rules import OWN_MOMENT_COUNTS_MS, ConsentSettings, Verdict, agreed, judge
 
 NO, ADS = Purpose.NONE, Purpose.ADVERTISING
 T1, T2, T3 = 1_795_000_000_000, 1_795_000_060_000, 1_795_000_120_000
@@ -205,3 +205,35 @@ def test_what_is_granted_is_never_denied_and_telling_it_again_changes_nothing(ev
         voices = [one.platform for one in answers]
         if len(set(voices)) == len(voices):
             assert judge(answers, standing, **{**told_now, "received_ms": T2}) == Verdict(verdict.decision, standing)
+
+
+ELSEWHERE = Answer(Purpose.MARKETING, Purpose.ANALYTICS, "person")
+
+
+@pytest.mark.parametrize(
+    ("answers", "granted", "basis"),
+    [
+        ([], Purpose.MARKETING | Purpose.FUNCTIONAL, "person"),
+        ([answer("explicit", False, Purpose.MARKETING)], Purpose.FUNCTIONAL, "explicit"),
+        ([answer("explicit", True, Purpose.ANALYTICS)], ALL_PURPOSES & ~ADS, "explicit"),
+        ([answer("tcf", True, is_default=True)], ALL_PURPOSES & ~Purpose.ANALYTICS, "person"),
+    ],
+)
+def test_what_was_answered_elsewhere_fills_what_is_open_before_any_default(answers, granted, basis):
+    settings = ConsentSettings(Purpose.FUNCTIONAL | Purpose.ANALYTICS)
+    verdict = judge(answers, None, has_gpc=False, received_ms=T1, settings=settings, elsewhere=ELSEWHERE)
+    alone = judge(answers, None, has_gpc=False, received_ms=T1, settings=settings)
+    assert verdict == Verdict(Decision(granted, basis), alone.standing, alone.news)
+
+
+def test_the_signal_takes_advertising_away_whatever_was_granted_elsewhere():
+    elsewhere = Answer(ALL_PURPOSES, NO, "person")
+    verdict = judge([], None, has_gpc=True, received_ms=T1, settings=SETTINGS, elsewhere=elsewhere)
+    assert verdict.decision == Decision(ALL_PURPOSES & ~ADS, "person+gpc")
+
+
+def test_one_denial_of_somebody_denies_for_all():
+    grants, denies = Standing(ALL_PURPOSES, NO, "page"), Standing(NO, Purpose.MARKETING, "page")
+    assert agreed([grants, denies]) == agreed([denies, grants])
+    assert agreed([grants, denies]) == Answer(ALL_PURPOSES & ~Purpose.MARKETING, Purpose.MARKETING, "person")
+    assert agreed([]) is None

@@ -19,7 +19,18 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("delivery",),
     ("metrics",),
     # rules: pure, none knows another
-    ("mapping", "complete", "identity", "consent_platforms", "consent_rules", "cookie", "budget", "wire", "ecommerce"),
+    (
+        "mapping",
+        "complete",
+        "identity",
+        "consent_platforms",
+        "consent_rules",
+        "foreign_links",
+        "cookie",
+        "budget",
+        "wire",
+        "ecommerce",
+    ),
     # rules over those
     ("server_wire",),
     # doors to the world

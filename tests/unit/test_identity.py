@@ -1,20 +1,9 @@
-"""Who a visitor is: normal forms, and what a claim changes."""
+"""What an event claims: normal forms, levels of evidence, click tokens, sessions."""
 
 import pytest
 
-from edge.identity import Link, claim_from, link
+from edge.identity import claim_from, click_token, level_of, session_of
 from edge.person import Identifiers
-
-NOBODY = {}
-
-
-def linked(person, claimed, *, owners=NOBODY, people=NOBODY):
-    return link(
-        person,
-        claimed,
-        owner=lambda kind, value: owners.get((kind, value)),
-        known=lambda number: people.get(number, Identifiers()),
-    )
 
 
 @pytest.mark.parametrize(
@@ -55,46 +44,30 @@ def test_an_unusable_identifier_is_dropped_and_said(kind, raw):
     assert claim_from({kind: raw, "first_name": "x"}, "GB") == (Identifiers(), [kind])
 
 
-def test_a_first_identifier_makes_a_person():
-    assert linked(None, Identifiers(email="a@x.example")) == Link(None, (("email", "a@x.example"),), opens_epoch=False)
+@pytest.mark.parametrize(
+    ("source", "level"), [("browser", 0), ("server:shop", 2), ("hook:shopify", 2), ("server", 0), ("x-server:shop", 0)]
+)
+def test_only_a_server_with_a_key_and_a_verified_webhook_have_the_highest_level(source, level):
+    assert level_of(source) == level
 
 
-def test_a_known_identifier_finds_its_person():
-    found = linked(None, Identifiers(email="a@x.example"), owners={("email", "a@x.example"): 7})
-    assert found == Link(7, (), opens_epoch=False)
+@pytest.mark.parametrize(
+    ("url", "token"),
+    [
+        ("https://shop.example/p?_kx=AbC_d-E.f%3D%3D", "AbC_d-E.f=="),
+        ("https://shop.example/p?utm=1&_kx=first&_kx=second#x", "first"),
+        ("https://shop.example/p?not_kx=AbC", None),
+        ("https://shop.example/p#_kx=AbC", None),
+        ("https://shop.example/p?_kx=", None),
+        ("https://shop.example/p?_kx=%3Cscript%3E", None),
+        ("https://shop.example/p?_kx=" + "x" * 600, None),
+        (7, None),
+    ],
+)
+def test_a_click_token_is_read_from_the_landing_urls_query(url, token):
+    assert click_token({"page": {"url": url}}) == token
 
 
-def test_a_claim_that_says_nothing_new_changes_nothing():
-    people = {7: Identifiers(email="a@x.example")}
-    owners = {("email", "a@x.example"): 7}
-    assert linked(7, Identifiers(email="a@x.example"), owners=owners, people=people) is None
-    assert linked(None, Identifiers()) is None
-
-
-def test_a_further_kind_is_gained():
-    people = {7: Identifiers(email="a@x.example")}
-    gained = linked(7, Identifiers(phone="+442079460018"), people=people)
-    assert gained == Link(7, (("phone", "+442079460018"),), opens_epoch=False)
-
-
-def test_another_value_of_the_same_kind_opens_an_epoch():
-    people = {7: Identifiers(email="a@x.example")}
-    fresh = linked(7, Identifiers(email="b@x.example"), people=people)
-    assert fresh == Link(None, (("email", "b@x.example"),), opens_epoch=True)
-
-
-def test_customer_id_decides_before_email_and_nobody_is_merged():
-    owners = {("email", "a@x.example"): 7, ("customer_id", "19"): 8}
-    decided = linked(None, Identifiers(email="a@x.example", customer_id="19"), owners=owners)
-    assert decided == Link(8, (), opens_epoch=False)
-
-
-def test_an_identifier_of_somebody_else_is_never_taken():
-    people, owners = {7: Identifiers(email="a@x.example")}, {("phone", "+442079460018"): 8}
-    assert linked(7, Identifiers(phone="+442079460018"), owners=owners, people=people) is None
-
-
-def test_a_known_email_is_not_replaced_by_way_of_the_customer_id():
-    people, owners = {8: Identifiers(email="a@x.example", customer_id="19")}, {("customer_id", "19"): 8}
-    found = linked(None, Identifiers(email="b@x.example", customer_id="19"), owners=owners, people=people)
-    assert found == Link(8, (), opens_epoch=False)
+@pytest.mark.parametrize("context", [{}, {"page": "x"}, {"page": {}}, {"session": "x"}, {"session": {"id": ""}}])
+def test_a_context_of_any_shape_says_nothing_where_it_says_nothing(context):
+    assert (click_token(context), session_of(context)) == (None, None)

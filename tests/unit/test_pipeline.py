@@ -158,9 +158,10 @@ def test_mappings_read_the_completed_event_and_the_known_visitor() -> None:
         "name": "purchase",
         "time": "2026-11-20T14:03:09.120Z",
         "properties": {"items": [line], **line, "num_items": 2},
-        "traits": {"email": "claimed@else.example", "first_name": "User", "address": {"city": "Kiel"}},
+        "traits": {"email": "user@shop.example", "first_name": "User", "address": {"city": "Kiel"}},
         "context": {
             "locale": "de-DE",
+            "ids": {},
             "traits": {"plan": "gold", "first_name": "User", "email": "user@shop.example"},
         },
     }
