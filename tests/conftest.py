@@ -3,10 +3,17 @@
 import os
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 _STATUS = pytest.StashKey[int]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """A test that leaves the process in another folder would fail the tests after it, far from its own place."""
+    assert Path.cwd() == item.config.invocation_params.dir, f"{item.nodeid} left the process in {Path.cwd()}"
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -32,7 +32,8 @@ def tell(problems: Collection[Problem], warnings: Collection[Problem] = ()) -> N
 def near(file: str) -> str:
     """Name a file as it is seen from the working folder, where it lies below it."""
     path, here = Path(file), Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else file
+    is_below = here != here.parent and path.is_relative_to(here)
+    return str(path.relative_to(here)) if is_below else file
 
 
 def _near(problem: Problem) -> Problem:

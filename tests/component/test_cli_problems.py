@@ -76,3 +76,5 @@ def test_files_below_the_working_folder_are_named_from_there(tmp_path, monkeypat
     assert near(str(tmp_path / "pipelines" / "shop.yaml")) == "pipelines/shop.yaml"
     assert near("/etc/edge.yaml") == "/etc/edge.yaml"
     assert near("config/edge.yaml") == "config/edge.yaml"
+    monkeypatch.chdir("/")
+    assert near("/etc/edge.yaml") == "/etc/edge.yaml"

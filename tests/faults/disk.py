@@ -50,7 +50,7 @@ class OwnDisk:
 def own_disk(folder: Path, size: str) -> Iterator[OwnDisk]:
     """Mount a disk on a folder that only this process and those it starts see. Needs root; fails without."""
     folder.mkdir(exist_ok=True)
-    outside = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    outside, here = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC), Path.cwd()
     try:
         _call("unshare", NEW_MOUNTS)
         _run("mount", "--make-rprivate", "/")
@@ -61,6 +61,7 @@ def own_disk(folder: Path, size: str) -> Iterator[OwnDisk]:
             _run("umount", "--lazy", str(folder))
             _call("unshare", OWN_FOLDERS)  # a thread that shares its working folder may not change its mounts
             _call("setns", outside, NEW_MOUNTS)
+            os.chdir(here)  # coming back ends in /
     finally:
         os.close(outside)
 
