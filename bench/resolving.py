@@ -24,7 +24,6 @@ from edge.event import Event, encode
 from edge.ledger import Database, LedgerSettings, ResolverLedger
 from edge.metrics import DrainerMetrics
 from edge.resolver import Resolver, ResolverSettings
-from edge.secret import Secret
 from edge.spool import SpoolReader, SpoolSettings, SpoolWriter
 
 GOAL_US = 20.0
@@ -83,7 +82,7 @@ async def round_of(folder: Path, number: int) -> dict[str, float]:
     await database.open()
     reader, ledger, watch = SpoolReader(folder / "spool"), ResolverLedger(database), Stopwatch()
     resolver = Resolver(
-        ResolverSettings("GB", ConsentSettings(), consent_key=Secret("key-of-the-log")),
+        ResolverSettings("GB", ConsentSettings()),
         spool=reader,
         ledger=ledger,
         clock=SystemClock(),
