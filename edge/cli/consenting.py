@@ -117,7 +117,7 @@ async def _browsers(stores: Stores, config: Config, asked: str) -> tuple[Sequenc
 def _tell_chain(found: ChainReport, *, is_asked_for_head: bool) -> None:
     out = console()
     span = f", {moment(found.first_ms)} to {moment(found.last_ms)} UTC" if found.first_ms and found.last_ms else ""
-    out.print(f"{found.rows:,} rows checked{span}", soft_wrap=True)
+    out.print(f"{found.rows:,} {'row' if found.rows == 1 else 'rows'} checked{span}", soft_wrap=True)
     out.print(f"head {found.head.hex()}", soft_wrap=True)
     if found.damaged_row is not None:
         out.print(Text(f"row {found.damaged_row} {found.damage}", "bold red"), soft_wrap=True)
