@@ -13,7 +13,7 @@ from edge.delivery import Uniform
 from edge.drainer import PipelineDrainer, Sender
 from edge.drainer.health import Health
 from edge.foreign_links import Hosts
-from edge.ledger import Database, DeliveryLedger
+from edge.ledger import Database, DeliveryLedger, revisions
 from edge.ledger.records import Revision
 from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline
@@ -104,7 +104,7 @@ class Lanes:
 
     async def end(self, name: str) -> None:
         """Let a pipeline end with the step that it is in; what is open in it stays in the ledger."""
-        await DeliveryLedger.retire(self._parts.database, name)
+        await revisions.retire(self._parts.database, name)
         self._lanes.pop(name, None)
         if name not in self._stepping:
             self._forget(name)

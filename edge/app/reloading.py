@@ -13,7 +13,7 @@ import structlog
 from edge.app.decision import Decision, Reading, decide
 from edge.app.lanes import Lanes
 from edge.errors import ConfigErrors, Problem, StorageFull
-from edge.ledger import Database, DeliveryLedger
+from edge.ledger import Database, revisions
 from edge.ledger.records import Revision
 from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline, compile_pipeline, files_of
@@ -64,7 +64,7 @@ class Reloader:
 
         So a file that is broken by now runs as it was last good, and on a full disk everything as it was.
         """
-        for revision in await DeliveryLedger.running(self._database):
+        for revision in await revisions.running(self._database):
             pipeline = recall(revision, self._directory, self._environ)
             if pipeline:
                 await self._lanes.put(pipeline)
@@ -122,13 +122,13 @@ class Reloader:
             if known is None or known.content != content:
                 path = self._directory / file
                 self._readings[file] = await asyncio.to_thread(read, path, content, self._environ)
-        return decide(self._readings, running, await DeliveryLedger.integrations(self._database))
+        return decide(self._readings, running, await revisions.integrations(self._database))
 
     async def _end(self, decision: Decision) -> list[str]:
         """End what no file names any more, and what ran before this process from a file that is gone."""
         if self._contents is None:
             return []
-        ran = await DeliveryLedger.running(self._database)
+        ran = await revisions.running(self._database)
         gone = {revision.pipeline for revision in ran if revision.file not in self._contents}
         wanted = {pipeline.name for pipeline in decision.pipelines.values()}
         ended = sorted({*self._lanes.names, *gone} - wanted)

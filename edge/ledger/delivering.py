@@ -15,31 +15,11 @@ from edge.ledger.fates import encode_fates
 from edge.ledger.persons import NO_HEAD, clicks_of, identifiers_of
 from edge.ledger.records import Entry, JournalFate, Page, Pause, Revision, Settlement, WaitingRow
 from edge.ledger.resolving import TALLY, keep_one_due
+from edge.ledger.revisions import revision_at, run
 from edge.person import Identifiers
 
 Known: TypeAlias = dict[int, Identifiers]
 
-# Registering what is registered already writes nothing: a start on a full disk succeeds.
-ADD_PIPELINE = """
-INSERT INTO pipeline (name, integration, cursor) SELECT ?, ?, cursor FROM resolver WHERE true ON CONFLICT DO NOTHING
-"""
-ADD_REVISION = """
-INSERT INTO revision (pipeline, hash, file, text, seen_at_ms) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (pipeline, hash) DO UPDATE SET file = excluded.file WHERE file <> excluded.file
-"""
-# A file runs as one pipeline only.
-LEAVE_FILE = (
-    "UPDATE pipeline SET revision = NULL WHERE id <> ? AND revision IN (SELECT id FROM revision WHERE file = ?)"
-)
-RUN = "UPDATE pipeline SET revision = ?1 WHERE id = ?2 AND revision IS NOT ?1"
-RETIRE = "UPDATE pipeline SET revision = NULL WHERE name = ? AND revision IS NOT NULL"
-RUNNING = """
-SELECT p.name, p.integration, r.file, r.hash, r.text
-FROM pipeline p JOIN revision r ON r.id = p.revision ORDER BY p.name
-"""
-REVISION = """
-SELECT p.name, p.integration, r.file, r.hash, r.text FROM revision r JOIN pipeline p ON p.id = r.pipeline WHERE r.id = ?
-"""
 PLACE = "SELECT cursor, taken_to, attempts, alone_to, head, rendered_to, rendered_by FROM pipeline WHERE id = ?"
 # The next journal rows with their visitor's person, and what it, or the browser's newest epoch, has denied by now.
 LOOK = """
@@ -97,7 +77,6 @@ KNOWN_VISITORS = """
 SELECT id FROM visitor WHERE (person IS NOT NULL OR (SELECT by_click FROM pipeline WHERE id = ?)
     AND EXISTS (SELECT 1 FROM vendor_id WHERE visitor = visitor.id AND kind = 'kx')) AND id IN ({})
 """
-SET_BY_CLICK = "UPDATE pipeline SET by_click = ?1 WHERE id = ?2 AND by_click <> ?1"
 HOLD = "INSERT INTO held (pipeline, visitor, seq) VALUES (?, ?, ?)"
 UNHOLD = "DELETE FROM held WHERE pipeline = ? AND visitor = ? AND seq = ?"
 OLDEST_HELD = """
@@ -133,40 +112,11 @@ class DeliveryLedger:
     @classmethod
     async def register(cls, database: Database, revision: Revision, now_ms: int) -> "DeliveryLedger":
         """Find a pipeline by its name, or start a new one at the resolver's place; from now on this content runs."""
-        name, file = revision.pipeline, revision.file
-        async with database.transaction() as db:
-            await db.execute(ADD_PIPELINE, (name, revision.integration))
-            pipeline = (await fetch(db, "SELECT id FROM pipeline WHERE name = ?", (name,)))[0][0]
-            await db.execute(ADD_REVISION, (pipeline, revision.hash, file, revision.text, now_ms))
-            of_hash = "SELECT id FROM revision WHERE pipeline = ? AND hash = ?"
-            number = (await fetch(db, of_hash, (pipeline, revision.hash)))[0][0]
-            await db.execute(LEAVE_FILE, (pipeline, file))
-            await db.execute(RUN, (number, pipeline))
-            await db.execute(SET_BY_CLICK, (int(revision.is_known_by_click), pipeline))
-        return cls(database, pipeline, number)
-
-    @staticmethod
-    async def running(database: Database) -> list[Revision]:
-        """Give the contents that run, or ran when the last process ended: each the last good one of its file."""
-        async with database.snapshot() as db:
-            return [Revision(*row) for row in await fetch(db, RUNNING)]
-
-    @staticmethod
-    async def integrations(database: Database) -> dict[str, str]:
-        """Give the destination's word of every pipeline there ever was, by name."""
-        async with database.snapshot() as db:
-            return dict(await fetch(db, "SELECT name, integration FROM pipeline"))
-
-    @staticmethod
-    async def retire(database: Database, name: str) -> None:
-        """Note that a pipeline's file is gone; its place, and what is open, stay."""
-        async with database.transaction() as db:
-            await db.execute(RETIRE, (name,))
+        return cls(database, *await run(database, revision, now_ms))
 
     async def revision(self, number: int) -> Revision:
         """Give a content that delivered before."""
-        async with self._database.snapshot() as db:
-            return Revision(*(await fetch(db, REVISION, (number,)))[0])
+        return await revision_at(self._database, number)
 
     async def look(self, limit: int) -> Page | None:
         """Give the next page without taking it; None when the journal has no more.

@@ -10,7 +10,7 @@ import pytest
 from edge.app.reloading import MAX_SHOWN
 from edge.delivery import Fate, Response
 from edge.errors import TransportFailed
-from edge.ledger import DeliveryLedger
+from edge.ledger import revisions
 from edge.ledger.database import fetch, open_read_only
 from tests.backroom import PIPELINE, TAKEN
 from tests.folder_room import VIEWED, VISITOR, FolderRoom, edited
@@ -273,5 +273,5 @@ async def test_registering_what_runs_already_writes_nothing(room):
     version = await fetch(outside, "PRAGMA data_version")
     await room.restart()
     assert await fetch(outside, "PRAGMA data_version") == version
-    assert len(await DeliveryLedger.running(room.room.database)) == 1
+    assert len(await revisions.running(room.room.database)) == 1
     await outside.close()

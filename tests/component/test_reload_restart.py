@@ -3,7 +3,7 @@
 import pytest
 
 from edge.delivery import Fate, Response
-from edge.ledger import DeliveryLedger
+from edge.ledger import revisions
 from edge.ledger.database import fetch
 from tests.backroom import PIPELINE
 from tests.folder_room import VIEWED, FolderRoom, edited
@@ -89,7 +89,7 @@ async def test_a_file_that_was_removed_and_comes_back_broken_does_not_run_over_a
 async def test_a_file_that_was_removed_meanwhile_is_forgotten_as_well(room):
     (room.folder / "klaviyo.yaml").unlink()
     await room.restart()
-    assert await DeliveryLedger.running(room.room.database) == []
+    assert await revisions.running(room.room.database) == []
     room.write("klaviyo", BROKEN)
     await room.restart()
     assert room.hashes == {}
