@@ -129,14 +129,11 @@ def _said(event: Event, hosts: Hosts | None) -> tuple[Event, list[str]]:
         "context.traits": given if isinstance(given, dict) else {},
         "context.page": own_page,
     }
-    gone: list[str] = []
-    kept: dict[str, dict[str, JSON]] = {}
-    for place, tree in trees.items():
-        left, paths = without_foreign_links(tree, hosts)
-        kept[place] = dict(left)
-        gone += [f"{place}.{path}" for path in paths]
+    left = {place: without_foreign_links(tree, hosts) for place, tree in trees.items()}
+    gone = [f"{place}.{path}" for place, (_, paths) in left.items() for path in paths]
     if not gone:
         return event, []
+    kept: dict[str, dict[str, JSON]] = {place: dict(tree) for place, (tree, _) in left.items()}
     context = dict(event.context)
     for key in ("page", "traits"):
         if isinstance(context.get(key), dict):

@@ -1,0 +1,196 @@
+"""Reading each section of the configuration; what is wrong is collected in the reader's problems."""
+
+from functools import partial
+from pathlib import Path
+
+from edge import places
+from edge.config.values import (
+    DAY_S,
+    GB,
+    MB,
+    CollectorConfig,
+    ConsentConfig,
+    CookieConfig,
+    DrainerConfig,
+    IdentityConfig,
+    OpsConfig,
+    OrderId,
+    SiteConfig,
+    SpoolConfig,
+    WriteKeyConfig,
+)
+from edge.consent import PURPOSE_NAMES, Purpose, purposes
+from edge.consent_platforms import MEANINGS, Meanings
+from edge.secret import Secret
+from edge.settings import REFERENCE, Reader
+from edge.units import SIZE_UNITS_BYTES, shown
+
+MIN_COOKIE_KEY = 32
+MIN_WRITE_KEY = 16
+ANSWERS = ("granted", "denied")
+GPC_EFFECTS = ("deny", "ignore")
+
+_WRITE_KEY_SHAPE = 'one mapping a server: {name: shop, key: "${SHOP_WRITE_KEY}"}'
+_ORDER_IDS: tuple[OrderId, ...] = ("id", "name", "order_number")
+
+
+def site(reader: Reader) -> SiteConfig:
+    default = SiteConfig()
+    site = SiteConfig(
+        name=reader.text("name", default.name),
+        origins=reader.parsed_list("origins", places.parse_origin, default.origins),
+        phone_region=reader.parsed("phone_region", places.parse_region, default.phone_region),
+        asset_hosts=reader.parsed_list("asset_hosts", places.parse_host, default.asset_hosts),
+        order_id=reader.choice("order_id", _ORDER_IDS, default.order_id),
+    )
+    node = reader.node("origins")
+    if node is not None and node.value == []:
+        reader.refuse("origins", "is empty, so every browser would be refused; accepted is at least one origin")
+    reader.done()
+    return site
+
+
+def spool(reader: Reader) -> SpoolConfig:
+    default = SpoolConfig()
+    spool = SpoolConfig(
+        keep_for_s=reader.duration_s("keep_for", default.keep_for_s, minimum=60),
+        max_bytes=reader.size_bytes("max_bytes", default.max_bytes, minimum=2 * MB),
+        free_bytes=reader.size_bytes("free_bytes", default.free_bytes),
+        segment_bytes=reader.size_bytes("segment_bytes", default.segment_bytes, minimum=MB, maximum=GB),
+        segment_age_s=reader.duration_s("segment_age", default.segment_age_s, minimum=1, maximum=DAY_S),
+    )
+    least = 2 * spool.segment_bytes
+    if spool.max_bytes < least and not reader.is_unread("max_bytes"):
+        accepted = f"accepted is twice segment_bytes, {shown(least, SIZE_UNITS_BYTES)}, or more"
+        reader.refuse("max_bytes", f"has no room for the segment being written and one being read; {accepted}")
+    reader.done()
+    return spool
+
+
+def collector(reader: Reader, folder: Path) -> CollectorConfig:
+    default = CollectorConfig()
+    collector = CollectorConfig(
+        listen=reader.parsed("listen", partial(places.parse_listen, folder=folder), default.listen),
+        prefix=reader.parsed("prefix", places.parse_prefix, default.prefix),
+        script=reader.parsed("script", places.parse_name, default.script),
+        endpoint=reader.parsed("endpoint", places.parse_name, default.endpoint),
+        trusted_proxies=reader.parsed_list("trusted_proxies", places.parse_network, default.trusted_proxies),
+    )
+    if collector.script == collector.endpoint:
+        reader.refuse("endpoint", "is the script's name as well; accepted is a name of its own")
+    reader.done()
+    return collector
+
+
+def cookie(reader: Reader) -> CookieConfig:
+    keys = reader.secrets("keys")
+    cookie = CookieConfig(
+        keys=keys,
+        domain=reader.parsed("domain", places.parse_domain, None) if reader.optional_text("domain") else None,
+        wait_for_consent=reader.boolean("wait_for_consent", False),
+    )
+    if len(keys) > 2:
+        reader.refuse("keys", f"holds {len(keys)} keys; accepted are at most two, the new one first")
+    if any(len(key.reveal()) < MIN_COOKIE_KEY for key in keys):
+        reader.refuse("keys", f"holds a key that is too short; accepted are {MIN_COOKIE_KEY} characters or more")
+    reader.done()
+    return cookie
+
+
+def ops(reader: Reader) -> OpsConfig:
+    ops = OpsConfig(listen=reader.parsed("listen", places.parse_tcp, OpsConfig().listen))
+    reader.done()
+    return ops
+
+
+def identity(reader: Reader) -> IdentityConfig:
+    identity = IdentityConfig(reader.duration_s("retroactive_for", IdentityConfig().retroactive_for_s))
+    reader.done()
+    return identity
+
+
+def consent(reader: Reader) -> ConsentConfig:
+    default, server_default = _granted(reader.section("default")), _granted(reader.section("server_default"))
+    gpc_denies = reader.choice("gpc", GPC_EFFECTS, "deny") == "deny"
+    changes = _map(reader.section("map"))
+    reader.done()
+    return ConsentConfig(default, server_default, gpc_denies, changes)
+
+
+def _map(reader: Reader) -> Meanings:
+    """Give, by platform, what categories mean; only OneTrust's are a site's own words."""
+    sections = {platform: reader.section(platform) for platform in MEANINGS}
+    reader.done()
+    found = {}
+    for platform, section in sections.items():
+        written = dict(section.nodes()) if platform == "onetrust" else {}
+        known = dict.fromkeys((*MEANINGS[platform], *written))
+        names = [name for name in known if section.node(name) is not None]
+        found[platform] = {name: _purposes(section, name) for name in names}
+        section.done()
+    return {platform: meanings for platform, meanings in found.items() if meanings}
+
+
+def _purposes(reader: Reader, key: str) -> Purpose:
+    """Read one purpose or a list of them, [] for none."""
+    node = reader.node(key)
+    if node is not None and isinstance(node.value, list):
+        return purposes(reader.parsed_list(key, _purpose, ()))
+    return purposes([reader.choice(key, tuple(PURPOSE_NAMES))])
+
+
+def _purpose(text: str) -> str:
+    if text not in PURPOSE_NAMES:
+        raise ValueError(f"is not one of {', '.join(PURPOSE_NAMES)}")
+    return text
+
+
+def _granted(reader: Reader) -> Purpose:
+    """Give the purposes answered with granted; one that is left out is denied."""
+    granted = Purpose.NONE
+    for name, purpose in PURPOSE_NAMES.items():
+        if reader.choice(name, ANSWERS, "denied") == "granted":
+            granted |= purpose
+    reader.done()
+    return granted
+
+
+def drainer(reader: Reader) -> DrainerConfig:
+    default = DrainerConfig()
+    drainer = DrainerConfig(
+        page=reader.integer("page", default.page, minimum=1, maximum=10_000),
+        concurrency=reader.integer("concurrency", default.concurrency, minimum=1, maximum=1_000),
+        timeout_s=reader.duration_s("timeout", default.timeout_s, minimum=1, maximum=300),
+    )
+    reader.done()
+    return drainer
+
+
+def write_keys(reader: Reader) -> tuple[WriteKeyConfig, ...]:
+    """Give the servers' keys; neither a name nor a key may stand for two of them."""
+    found: list[WriteKeyConfig] = []
+    for entry in reader.sections("write_keys", _WRITE_KEY_SHAPE):
+        name, key = entry.parsed("name", places.parse_source, ""), entry.secret("key")
+        if entry.node("name") is None:
+            entry.refuse("name", f"is missing; accepted is {places.SOURCE}")
+        elif name and any(one.name == name for one in found):
+            entry.refuse("name", "is the name of an earlier key as well; accepted is a name of its own")
+        if key and (problem := _unfit(key, entry, found)):
+            entry.refuse("key", problem)
+        entry.done()
+        found.append(WriteKeyConfig(name, key))
+    return tuple(found)
+
+
+def _unfit(key: Secret, entry: Reader, earlier: list[WriteKeyConfig]) -> str:
+    """Say what is wrong with a write key, "" when nothing is."""
+    node = entry.node("key")
+    if node is not None and not node.is_from_environ:
+        return f"stands in the file itself; accepted is {REFERENCE}"
+    if len(key.reveal()) < MIN_WRITE_KEY:
+        return f"holds a key that is too short; accepted are {MIN_WRITE_KEY} characters or more"
+    if not key.reveal().isascii() or ":" in key.reveal():
+        return "holds a key that HTTP's Basic authentication cannot carry; accepted are ASCII characters but the colon"
+    if any(one.key == key for one in earlier):
+        return "holds the key of an earlier name as well; accepted is a key of its own"
+    return ""
