@@ -3,7 +3,10 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from edge.consent import Purpose
+from edge.person import Identifiers
 
 Uniform: TypeAlias = Callable[[float, float], float]
 
@@ -120,7 +123,10 @@ class Rate:
 class Rendered:
     """What a pipeline's mappings gave for one event, before the destination's own form.
 
-    `unique_id` is the de-duplication key where the mapping gives none.
+    `unique_id` is the de-duplication key where the mapping gives none. `event` is what the mappings read: {"id",
+    "name", "time", "properties", "traits", "context"}, never to be changed; the identifiers in it are the visitor's
+    own, as in `identifiers`. What it may be used for is in `granted`. `anonymous_id` stands for the visitor, known or
+    not: 32 hex digits that tell nobody the cookie.
     """
 
     metric: str
@@ -129,6 +135,11 @@ class Rendered:
     unique_id: str
     time_ms: int
     currency: str | None = None
+    event: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    is_from_server: bool = False
+    identifiers: Identifiers = field(default_factory=Identifiers)
+    granted: Purpose = Purpose.NONE
+    anonymous_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

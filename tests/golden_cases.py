@@ -4,7 +4,8 @@ A case file says, in one sentence that could be false, what it shows (`says`), a
 
 - the pipeline: `pipeline` (a file of this repository, or the text itself), or only the `events` of a small one, or only
   the `mapping` of every event's properties;
-- `event`, by default a bare view_item; `identifiers` of its visitor, by default an e-mail address; `is_backfill`;
+- `event`, by default a bare view_item; `identifiers` of its visitor, by default an e-mail address; `granted` purposes,
+  by default all; `is_backfill`;
 - `becomes`: {requests: […]}, {dead: why}, {skipped: why} or unmapped; or parts of the request: `properties`, `frame`
   (its other attributes) and `lane`; or {same_as: the name of another case}, which has to become the same request.
 """
@@ -17,6 +18,7 @@ from typing import Any
 import orjson
 import yaml
 
+from edge.consent import PURPOSE_NAMES, purposes
 from edge.delivery import Payload, Request
 from edge.destinations.base import first_request
 from edge.event import Event
@@ -27,8 +29,9 @@ ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests/golden"
 ENVIRON = {"KLAVIYO_PRIVATE_API_KEY": "sandbox-private-key"}
 TIME_MS = 1_795_183_389_120  # 2026-11-20T14:03:09.120Z
+NOW_MS = TIME_MS + 2_000
 NEEDED, PIPELINES = {"says", "becomes"}, {"pipeline", "events", "mapping"}
-OPTIONAL = {"event", "identifiers", "is_backfill"}
+OPTIONAL = {"event", "identifiers", "granted", "is_backfill"}
 SMALL = """
 name: small
 integration: klaviyo-events-api
@@ -78,14 +81,16 @@ def event_of(case: Any) -> Event:
 
 
 def planned(case: Any, pipeline: Pipeline) -> Planned | Unmapped | SkippedBy | Dead:
-    return plan(pipeline, event_of(case), Identifiers(**case.get("identifiers", {"email": "visitor@shop.example"})))
+    known = Identifiers(**case.get("identifiers", {"email": "visitor@shop.example"}))
+    granted = purposes(case.get("granted", PURPOSE_NAMES))
+    return plan(pipeline, event_of(case), known, granted)
 
 
 def request_of(case: Any, pipeline: Pipeline) -> Request:
     found = planned(case, pipeline)
     assert isinstance(found, Planned), found
     payload = Payload(found.payload.body, found.payload.time_ms, bool(case.get("is_backfill")))
-    return first_request(pipeline.destination, payload)
+    return first_request(pipeline.destination, payload, NOW_MS)
 
 
 def became(case: Any) -> Any:
@@ -99,8 +104,10 @@ def became(case: Any) -> Any:
             return {"skipped": why}
         case Unmapped():
             return "unmapped"
-    told = told_of(request_of(case, pipeline))
-    attributes, asked = told["body"]["data"]["attributes"], case["becomes"]
+    told, asked = told_of(request_of(case, pipeline)), case["becomes"]
+    if pipeline.integration != "klaviyo-events-api":
+        return {"requests": [told]}
+    attributes = told["body"]["data"]["attributes"]
     parts = {"lane": found.lane, "frame": frame_of(attributes), "properties": attributes["properties"]}
     if isinstance(asked, dict) and asked.keys() <= parts.keys():
         return {part: parts[part] for part in asked}

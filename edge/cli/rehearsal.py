@@ -114,7 +114,7 @@ def rehearse(
         return _stranger(fresh)
     if now_ms - event.received_at_ms > pipeline.max_age_s * 1_000:
         return replace(fresh, word="expired", reason="it was accepted longer ago than max_age")
-    return _planned(fresh, identifiers, now_ms, hosts)
+    return _planned(fresh, identifiers, granted, now_ms, hosts)
 
 
 def _stranger(fresh: Rehearsal) -> Rehearsal:
@@ -123,9 +123,11 @@ def _stranger(fresh: Rehearsal) -> Rehearsal:
     return replace(fresh, word="held", reason="nobody knows the visitor")
 
 
-def _planned(fresh: Rehearsal, identifiers: Identifiers, now_ms: int, hosts: Hosts | None) -> Rehearsal:
+def _planned(
+    fresh: Rehearsal, identifiers: Identifiers, granted: Purpose, now_ms: int, hosts: Hosts | None
+) -> Rehearsal:
     pipeline, event = fresh.pipeline, fresh.event
-    match plan(pipeline, event, identifiers, hosts):
+    match plan(pipeline, event, identifiers, granted, hosts):
         case Unmapped():
             return replace(fresh, word="unmapped", reason=UNMAPPED)
         case SkippedBy(reason=reason):
@@ -134,7 +136,7 @@ def _planned(fresh: Rehearsal, identifiers: Identifiers, now_ms: int, hosts: Hos
             return replace(fresh, word="dead", reason=reason)
         case Planned(payload=payload, metric=metric, lane=lane, stripped=stripped):
             is_old = now_ms - event.time_ms > pipeline.fresh_for_s * 1_000
-            request = first_request(pipeline.destination, replace(payload, is_backfill=is_old))
+            request = first_request(pipeline.destination, replace(payload, is_backfill=is_old), now_ms)
             notes: tuple[str, ...] = ("older than fresh_for, so it is marked as backfill",) if is_old else ()
             if stripped:
                 notes += (f"left out, as it leads away from the shop or is markup: {', '.join(stripped)}",)

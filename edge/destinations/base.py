@@ -64,17 +64,18 @@ class Destination(Protocol):
         """Give the vendor's own form: for one event always the same bytes; or why the vendor would refuse it."""
         ...
 
-    def deliver(self, payloads: Sequence[Payload]) -> Conversation:
+    def deliver(self, payloads: Sequence[Payload], now_ms: int) -> Conversation:
         """Yield requests, receive answers, return one outcome a payload in the same order.
 
+        `now_ms` is the moment of sending, for what depends on it (an access token's end, a signature's time).
         Who drives it counts a transport failure as a retry of every payload and closes the conversation.
         """
         ...
 
 
-def first_request(destination: Destination, payload: Payload) -> Request:
+def first_request(destination: Destination, payload: Payload, now_ms: int) -> Request:
     """Give the request that delivering one payload begins with; nothing is sent. Its headers hold secrets."""
-    conversation = destination.deliver([payload])
+    conversation = destination.deliver([payload], now_ms)
     request = next(conversation)
     conversation.close()
     return request

@@ -161,7 +161,7 @@ class Klaviyo:
             return Rejected(f"the event has {len(body)} bytes, Klaviyo takes {MAX_BODY_BYTES}")
         return Payload(body, rendered.time_ms)
 
-    def deliver(self, payloads: Sequence[Payload]) -> Conversation:
+    def deliver(self, payloads: Sequence[Payload], now_ms: int) -> Conversation:
         """Send one request an event; after a refusal of the account itself the rest is not tried."""
         outcomes: list[Outcome] = []
         for payload in payloads:

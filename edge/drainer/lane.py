@@ -17,7 +17,6 @@ from edge.foreign_links import Hosts
 from edge.ledger import DeliveryLedger
 from edge.ledger.records import Entry, JournalFate, Page, Pause, Revision, Settlement, WaitingRow
 from edge.metrics import DrainerMetrics
-from edge.person import Identifiers
 from edge.pipeline import Dead, Pipeline, Planned, SkippedBy, Unmapped, plan
 from edge.spool import Row, SpoolReader
 
@@ -147,7 +146,7 @@ class PipelineDrainer:
             return Job(row.seq, row.visitor, payload, row.since_ms, row.attempts, event_id, name, was_unclear)
         if event is None:
             return replace(end, fate=Fate.DAMAGED)
-        planned = self._plan(self.pipeline, end, event, row.identifiers, since_ms=row.since_ms)
+        planned = self._plan(self.pipeline, end, event, row, since_ms=row.since_ms)
         if isinstance(planned, Job) and _is_overtaken(row, event):
             return replace(planned, payload=replace(planned.payload, is_backfill=True))
         return planned
@@ -232,15 +231,15 @@ class PipelineDrainer:
             return replace(end, fate=Fate.EXPIRED)
         if not self.pipeline.is_enabled:
             return replace(end, fate=Fate.SKIPPED)
-        sorted_as = self._plan(author, end, event, entry.identifiers, since_ms=entry.received_at_ms)
+        sorted_as = self._plan(author, end, event, entry, since_ms=entry.received_at_ms)
         if isinstance(sorted_as, Job) and entry.is_behind:
             return waiting(sorted_as, None, "behind", attempts=0)
         return sorted_as
 
     def _plan(
-        self, author: Pipeline, end: Settlement, event: Event, identifiers: Identifiers, *, since_ms: int
+        self, author: Pipeline, end: Settlement, event: Event, known: Entry | WaitingRow, *, since_ms: int
     ) -> Settlement | Job:
-        match plan(author, event, identifiers, self._hosts):
+        match plan(author, event, known.identifiers, known.granted, self._hosts):
             case Planned(payload, stripped=stripped):
                 self._metrics.stripped.labels(self.pipeline.name).inc(len(stripped))
                 return Job(end.seq, end.visitor, payload, since_ms, end.attempts, event.id, event.canonical_name)

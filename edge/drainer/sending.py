@@ -1,6 +1,7 @@
 """Sending jobs: visitors side by side, one visitor's events in order, each answer turned into a settlement."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -37,6 +38,7 @@ from edge.transport import Transport
 log = structlog.get_logger(__name__)
 
 SECRET_HEADERS = frozenset({"authorization", "access-token", "x-api-key"})
+_SECRET_QUERY = re.compile(r"(?<=[?&])(api_secret|access_token|key|token)=[^&]*")
 MAX_KEPT_CHARS = 20_000
 UNCLEAR = "answer not understood"
 UNCLEAR_WAIT_MS = 1_000
@@ -134,7 +136,8 @@ class Sender:
         is_old = self._clock.now_ms() - job.payload.time_ms > self._pipeline.fresh_for_s * 1_000
         payload = replace(job.payload, is_backfill=job.payload.is_backfill or is_old)
         try:
-            answered = await converse(self._pipeline.destination.deliver([payload]), self._transport)
+            conversation = self._pipeline.destination.deliver([payload], self._clock.now_ms())
+            answered = await converse(conversation, self._transport)
         except Exception as error:  # a mistake of ours costs this one event, not its neighbours
             log.exception("delivery failed unforeseen", pipeline=self._pipeline.name, seq=job.seq)
             answered = Answered(Unclear(type(error).__name__))
@@ -231,7 +234,8 @@ def shown_request(request: Request) -> str:
     """Give a request as JSON text, credentials masked."""
     headers = {n: "****" if n.lower() in SECRET_HEADERS else v for n, v in request.headers.items()}
     body = request.body.decode("utf-8", "replace")[:MAX_KEPT_CHARS]
-    return orjson.dumps({"method": request.method, "url": request.url, "headers": headers, "body": body}).decode()
+    url = _SECRET_QUERY.sub(r"\1=****", request.url)
+    return orjson.dumps({"method": request.method, "url": url, "headers": headers, "body": body}).decode()
 
 
 def _shown_response(response: Response) -> str:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping as Tree
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any, TypeAlias
 
 from edge.complete import completed
+from edge.consent import Purpose
 from edge.delivery import Payload, Rejected, Rendered
-from edge.event import Event
+from edge.event import Event, is_server
 from edge.foreign_links import Hosts, without_foreign_links
 from edge.identity import BROWSER_LEVEL, level_of
 from edge.jsontree import JSON
@@ -50,16 +52,23 @@ class Dead:
 Plan: TypeAlias = Planned | Unmapped | SkippedBy | Dead
 
 
-def plan(pipeline: Pipeline, event: Event, identifiers: Identifiers, hosts: Hosts | None = None) -> Plan:
+def plan(
+    pipeline: Pipeline,
+    event: Event,
+    identifiers: Identifiers,
+    granted: Purpose = Purpose.NONE,
+    hosts: Hosts | None = None,
+) -> Plan:
     """Make an event's payload.
 
     Args:
         pipeline: compiled.
         event: as it was accepted; never modified.
         identifiers: what is known of its visitor now.
+        granted: what it may be used for, for vendors that want to be told.
         hosts: the shop's own, to which links in a browser's words may lead; None: to any.
     Returns:
-        For the same pipeline hash, event, identifiers and hosts always the same bytes.
+        For the same pipeline hash, event, identifiers, consent and hosts always the same bytes.
     Source:
         docs/pipelines.md, "What an event goes through".
     """
@@ -82,7 +91,20 @@ def plan(pipeline: Pipeline, event: Event, identifiers: Identifiers, hosts: Host
     metric, fallback = event_plan.metric or name, event.order_id or event.id
     named = source["properties"].get("currency")
     currency = named if isinstance(named, str) else None
-    payload = pipeline.destination.render(Rendered(metric, profile, properties, fallback, event.time_ms, currency))
+    rendered = Rendered(
+        metric,
+        profile,
+        properties,
+        fallback,
+        event.time_ms,
+        currency,
+        event=source,
+        is_from_server=is_server(event.source),
+        identifiers=identifiers,
+        granted=granted,
+        anonymous_id=source["context"]["ids"]["anonymous_id"],
+    )
+    payload = pipeline.destination.render(rendered)
     if isinstance(payload, Rejected):
         return Dead(payload.reason)
     return Planned(
@@ -107,8 +129,17 @@ def source_of(event: Event, identifiers: Identifiers, hosts: Hosts | None = None
         "time": datetime.fromtimestamp(event.time_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
         "properties": completed(said.properties),
         "traits": {**{k: v for k, v in said.traits.items() if k not in KINDS}, **known},
-        "context": {**said.context, "ids": identifiers.ids(), "traits": {**simple, **known}},
+        "context": {
+            **said.context,
+            "ids": {**identifiers.ids(), "anonymous_id": anonymous_id_of(event)},
+            "traits": {**simple, **known},
+        },
     }
+
+
+def anonymous_id_of(event: Event) -> str:
+    """Give 32 hex digits that stand for an event's browser and tell nobody its cookie."""
+    return blake2b(event.browser.encode(), digest_size=16).hexdigest()
 
 
 def stripped_of(event: Event, hosts: Hosts) -> list[str]:

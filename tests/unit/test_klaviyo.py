@@ -35,6 +35,7 @@ HEADERS = {
     "X-Klaviyo-User-Agent": f"datafly-edge/{__version__}",
 }
 TIME_MS = 1_795_183_389_990  # 2026-11-20T14:03:09.990Z
+NOW_MS = TIME_MS + 2_000
 ORDER = Rendered(
     metric="Placed Order",
     profile={"$email": "user@shop.example"},
@@ -112,15 +113,15 @@ def test_event_is_one_create_event_request() -> None:
     )
     request = Request("POST", "https://a.klaviyo.com/api/events", HEADERS, body)
     assert payload == Payload(body, TIME_MS)
-    assert first_request(KLAVIYO, payload) == request
-    assert answered(KLAVIYO.deliver([payload]), Response(202, {}, b"")) == ([request], [Delivered(202)])
+    assert first_request(KLAVIYO, payload, NOW_MS) == request
+    assert answered(KLAVIYO.deliver([payload], NOW_MS), Response(202, {}, b"")) == ([request], [Delivered(202)])
 
 
 def test_backfill_is_marked_when_sent_and_never_in_the_stored_bytes() -> None:
     payload = KLAVIYO.render(ORDER)
     assert isinstance(payload, Payload)
     assert b"backfill" not in payload.body
-    fresh, late = (first_request(KLAVIYO, replace(payload, is_backfill=mark)).body for mark in (False, True))
+    fresh, late = (first_request(KLAVIYO, replace(payload, is_backfill=mark), NOW_MS).body for mark in (False, True))
     assert fresh == payload.body
     told = orjson.loads(late)
     assert told["data"]["attributes"].pop("backfill") is True
@@ -239,9 +240,9 @@ def test_event_beyond_the_size_limit_is_rejected() -> None:
 def test_rest_of_a_batch_is_not_tried_after_the_account_was_refused() -> None:
     payloads = [Payload(b"{}", TIME_MS)] * 3
     taken, failed, slow = Response(202, {}, b""), Response(500, {}, b""), Response(429, {"retry-after": "7"}, b"")
-    requests, outcomes = answered(KLAVIYO.deliver(payloads), taken, slow)
+    requests, outcomes = answered(KLAVIYO.deliver(payloads, NOW_MS), taken, slow)
     assert (len(requests), outcomes) == (2, [Delivered(202), Throttled(7.0), Throttled(7.0)])
-    requests, outcomes = answered(KLAVIYO.deliver(payloads), failed, taken, failed)
+    requests, outcomes = answered(KLAVIYO.deliver(payloads, NOW_MS), failed, taken, failed)
     assert (len(requests), outcomes) == (3, [Retry("500"), Delivered(202), Retry("500")])
 
 
@@ -265,7 +266,7 @@ def test_every_endpoint_word_is_accepted(endpoint: str) -> None:
 
 def test_base_url_leads_to_another_host() -> None:
     destination = read_parameters('parameters: {private_api_key: "${KEY}", base_url: "http://127.0.0.1:9/klaviyo/"}')
-    assert first_request(destination, Payload(b"{}", 0)).url == "http://127.0.0.1:9/klaviyo/api/events"
+    assert first_request(destination, Payload(b"{}", 0), NOW_MS).url == "http://127.0.0.1:9/klaviyo/api/events"
 
 
 def test_account_names_host_and_key_without_telling_the_key() -> None:

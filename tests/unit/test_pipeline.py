@@ -1,6 +1,7 @@
 """Planning: the users' own files run as they are, and one event gives one payload or a reason."""
 
 import copy
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -161,7 +162,7 @@ def test_mappings_read_the_completed_event_and_the_known_visitor() -> None:
         "traits": {"email": "user@shop.example", "first_name": "User", "address": {"city": "Kiel"}},
         "context": {
             "locale": "de-DE",
-            "ids": {},
+            "ids": {"anonymous_id": blake2b(one.browser.encode(), digest_size=16).hexdigest()},
             "traits": {"plan": "gold", "first_name": "User", "email": "user@shop.example"},
         },
     }
