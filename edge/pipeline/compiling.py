@@ -46,6 +46,8 @@ def compile_pipeline(text: str, file: str, environ: Tree[str, str]) -> Pipeline:
         reader.refuse("events", "names no event; accepted is 'view_item: {metric: …}', one event a line")
     overall.done()
     reader.done()
+    if not is_enabled and not reader.is_unread("enabled"):
+        problems.withdraw_unset("parameters")  # who does not use a vendor has none of its keys
     problems.raise_if_any()
     assert destination is not None
     return Pipeline(

@@ -71,6 +71,10 @@ class Problems:
         """Take back what another problem says better."""
         self._found.remove(problem)
 
+    def withdraw_unset(self, below: str) -> None:
+        """Take back what was said of variables that are not set in values below a path."""
+        self._found = [one for one in self._found if not (one.variable and one.path.startswith(f"{below}."))]
+
     def extend(self, errors: ConfigErrors) -> None:
         """Take over what another reading found."""
         self._found.extend(errors.problems)

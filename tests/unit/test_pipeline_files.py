@@ -155,3 +155,15 @@ def test_shipped_pipelines_load() -> None:
 
 def test_every_destination_is_found_by_its_own_word() -> None:
     assert {word: destination.integration for word, destination in BUILTIN.items()} == {word: word for word in BUILTIN}
+
+
+def test_a_disabled_file_needs_none_of_the_variables_of_its_parameters() -> None:
+    unset = MINIMAL.replace("KLAVIYO_PRIVATE_API_KEY", "NOT_SET_ANYWHERE") + "enabled: ${NOT_SET:-false}\n"
+    assert not compiled(unset).is_enabled
+    assert problems_of(unset.replace(":-false", ":-true"))[0].split(": ")[1] == "parameters.private_api_key"
+
+
+def test_a_disabled_file_is_refused_for_everything_else() -> None:
+    text = MINIMAL.replace("name: k", "name: ${NOT_SET}") + "enabled: false\nhold_for: 14\n"
+    assert [problem.split(": ")[1] for problem in problems_of(text)] == ["name", "hold_for"]
+    assert [problem.split(": ")[1] for problem in problems_of(MINIMAL + "enabled: ${NOT_SET}\n")] == ["enabled"]
