@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ONCE   ?=
 N      ?= 10000
+ROUNDS ?= 3
 
-.PHONY: demo test bench fuzz lint script system lock clean
+.PHONY: demo test test-faults bench fuzz lint script system lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/edge demo $(if $(ONCE),--once)
@@ -13,9 +14,21 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.dev node_modules/.installed | system
 	$(BIN)/python -m pytest $(PYTEST)
 
+# What `make test` does once, again and again: deaths, disks and random lives, each round with other randomness. A round
+# takes about 6 minutes; `make test-faults ROUNDS=1` is the shortest. None goes on beyond half an hour.
+test-faults: $(VENV)/.dev
+	@end=$$(( $$(date +%s) + 1800 )); for round in $$(seq $(ROUNDS)); do \
+	  seed=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}; left=$$(( end - $$(date +%s) )); \
+	  echo "round $$round of $(ROUNDS): SEED=$$seed"; \
+	  [ $$left -gt 0 ] || { echo "half an hour is over after $$(( round - 1 )) rounds" >&2; exit 1; }; \
+	  SEED=$$seed IDENTITY_SEQUENCES=2000 RELEASED_EVENTS=10000 timeout $$left $(BIN)/python -m pytest -q \
+	    tests/faults tests/component/test_identity_machine.py tests/component/test_release_of_many.py || exit 1; \
+	done
+
 # Ratios taken in one run; exit 1 when a goal is missed.
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.mapping
+	$(BIN)/python -m bench.resolving
 
 # Many more of the loader's documents than `make test` takes, each within its limits of time and memory.
 fuzz: $(VENV)/.dev

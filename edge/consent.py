@@ -79,10 +79,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided for one event, once, and on which ground."""
+    """What was decided for one event, once, and on which ground; `waits` is left to the visitor's answer."""
 
     granted: Purpose
     basis: str
+    waits: Purpose = Purpose.NONE
 
 
 def purposes(names: Iterable[str]) -> Purpose:

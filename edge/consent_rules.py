@@ -30,16 +30,19 @@ _ALL, _ADVERTISING = int(ALL_PURPOSES), int(Purpose.ADVERTISING)
 class ConsentSettings:
     """What holds where nobody answered, and whether Global Privacy Control denies advertising.
 
-    `server_default` stands in for `default` where a server tells of somebody.
+    `server_default` stands in for `default` where a server tells of somebody. `waits` and `server_waits` are purposes
+    that are neither granted nor denied there: the event waits for an answer.
     """
 
     default: Purpose = Purpose.NONE
     gpc_denies: bool = True
     server_default: Purpose = Purpose.NONE
+    waits: Purpose = Purpose.NONE
+    server_waits: Purpose = Purpose.NONE
 
     def of_source(self, source: str) -> "ConsentSettings":
         """Give what holds for events of a source."""
-        return replace(self, default=self.server_default) if is_server(source) else self
+        return replace(self, default=self.server_default, waits=self.server_waits) if is_server(source) else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +197,10 @@ def _decide(
         granted |= _union(answer.granted for answer in defaults) & ~refused & left
         left &= ~(granted | refused)
     granted |= int(settings.default) & left
-    if denies and granted & _ADVERTISING:
-        return Decision(MASKS[granted & ~_ADVERTISING], f"{basis}+gpc")
-    return Decision(MASKS[granted], basis)
+    waits = int(settings.waits) & left
+    if denies and (granted | waits) & _ADVERTISING:
+        return Decision(MASKS[granted & ~_ADVERTISING], f"{basis}+gpc", MASKS[waits & ~_ADVERTISING])
+    return Decision(MASKS[granted], basis, MASKS[waits])
 
 
 def _union(masks: Iterable[Purpose]) -> int:

@@ -124,9 +124,10 @@ class Rendered:
     """What a pipeline's mappings gave for one event, before the destination's own form.
 
     `unique_id` is the de-duplication key where the mapping gives none. `event` is what the mappings read: {"id",
-    "name", "time", "properties", "traits", "context"}, never to be changed; the identifiers in it are the visitor's
-    own, as in `identifiers`. What it may be used for is in `granted`. `anonymous_id` stands for the visitor, known or
-    not: 32 hex digits that tell nobody the cookie.
+    "name", "time", "properties", "traits", "context", "consent"}, never to be changed; the identifiers in it are the
+    visitor's own, as in `identifiers`, and of vendors' ids those that consent allows. What it may be used for is in
+    `granted`. `anonymous_id` stands for the visitor, known or not: 32 hex digits that tell nobody the cookie.
+    `stranger_id` is the same where the event is to go under it: of a stranger, and where one is introduced.
     """
 
     metric: str
@@ -140,6 +141,7 @@ class Rendered:
     identifiers: Identifiers = field(default_factory=Identifiers)
     granted: Purpose = Purpose.NONE
     anonymous_id: str = ""
+    stranger_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

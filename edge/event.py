@@ -111,16 +111,16 @@ def decode(envelope: bytes) -> Event:
     raw: dict[str, Any] = orjson.loads(envelope)
     try:
         return Event(
-            id=raw["id"],
-            name=raw["name"],
-            time_ms=raw["time"],
-            received_at_ms=raw["received_at"],
-            source=raw["source"],
-            browser=raw["browser"],
-            properties=raw["properties"],
-            traits=raw["traits"],
-            context=raw["context"],
-            is_time_moved="time_moved" in raw,
+            raw["id"],
+            raw["name"],
+            raw["time"],
+            raw["received_at"],
+            raw["source"],
+            raw["browser"],
+            raw["properties"],
+            raw["traits"],
+            raw["context"],
+            "time_moved" in raw,
         )
     except KeyError as error:
         raise ValueError(f"an envelope without {error}") from error

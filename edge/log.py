@@ -3,6 +3,8 @@
 import logging
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -15,6 +17,20 @@ def _where(exc_info: tuple[type[BaseException], BaseException, TracebackType | N
     frames = traceback.extract_tb(trace)
     way = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-6:]))
     return f"{kind.__name__} at {way}"
+
+
+@contextmanager
+def warnings_to_stderr() -> Iterator[None]:
+    """Let what the service's parts log inside a verb go to stderr, and only its warnings: stdout is the verb's."""
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=lambda *args: structlog.PrintLogger(file=sys.stderr),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def configure_logs(role: str) -> None:

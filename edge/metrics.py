@@ -8,7 +8,8 @@ class CollectorMetrics:
 
     Labels never come from a request: `endpoint` is events, calls, script or other; `status` one of the answers we
     give; `source` a configured name; `code` one of `edge.server_wire.MESSAGE_CODES`; `result` says what was wrong with
-    a write key, one of `edge.collector.write_keys.KEY_CODES`. Children are kept, for `labels()` is dear.
+    a write key, one of `edge.collector.write_keys.KEY_CODES`; `cookie` one that `edge.vendor_ids` reads. Children are
+    kept, for `labels()` is dear.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -16,6 +17,8 @@ class CollectorMetrics:
         self._accepted = Counter("edge_events_accepted", "Events stored.", ["source"], registry=registry)
         self._rejected = Counter("edge_events_rejected", "Events refused alone.", ["code"], registry=registry)
         self._keys = Counter("edge_write_keys_refused", "Calls without a good key.", ["result"], registry=registry)
+        told = "Vendors' cookies that could not be read."
+        self._cookies = Counter("edge_vendor_cookies_unreadable", told, ["cookie"], registry=registry)
         self._bytes = Counter("edge_request_bytes", "Body bytes received, before decompression.", registry=registry)
         self._children: dict[tuple[str, ...], Counter] = {}
 
@@ -34,6 +37,10 @@ class CollectorMetrics:
     def key_refused(self, result: str) -> None:
         """Count one call that showed no good write key."""
         self._child(self._keys, "key", result).inc()
+
+    def cookie_unreadable(self, cookie: str) -> None:
+        """Count one vendor's cookie that is in none of its forms."""
+        self._child(self._cookies, "cookie", cookie).inc()
 
     def body(self, size_bytes: int) -> None:
         """Count the bytes of one body as they came."""
@@ -69,6 +76,11 @@ class DrainerMetrics:
         self.settled = counter("edge_deliveries_settled", "Events settled, by their fate.", "pipeline", "fate")
         self.stripped = counter("edge_links_stripped", "Texts left out that lead away from the shop.", "pipeline")
         self.answers = counter("edge_delivery_answers", "Answers of destinations.", "pipeline", "outcome")
+        self.erasures = counter("edge_erasures", "Persons erased from every file here.")
+        self.erasing = gauge("edge_erasing", "1 while a person is being erased.")
+        self.vendor_erasures = counter(
+            "edge_vendor_erasures", "Answers of vendors that were asked to erase a person.", "pipeline", "outcome"
+        )
         self.restarts = counter("edge_task_restarts", "Tasks that ended unasked and were started again.", "task")
         self.paused = gauge("edge_pipeline_paused", "1 while a pipeline's credentials are refused.", "pipeline")
         self.reloads = counter("edge_pipeline_reloads", "Changes of the pipelines folder, by what they did.", "result")

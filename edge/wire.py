@@ -43,7 +43,7 @@ MAX_USER_AGENT_CHARS = 512
 SKEW_MS = 60_000
 MAX_PAST_MS = 7 * 86_400_000
 MAX_FUTURE_MS = 300_000
-OUR_KEYS = frozenset({"ip", "user_agent", "gpc", "consent_cookies"})  # of a context: we alone write these
+OUR_KEYS = frozenset({"ip", "user_agent", "gpc", "consent_cookies", "vendor_ids"})  # of a context: we alone write these
 
 REFUSED = "events_refused"  # marks a consent event that only keeps what a refused batch said: no new answer
 
@@ -77,7 +77,8 @@ class Batch:
 class Arrival:
     """What we know ourselves about a request: when, from whom, and what its headers said.
 
-    `consent_cookies` are those of consent platforms, where the page itself reported nothing.
+    `consent_cookies` are those of consent platforms, where the page itself reported nothing; `vendor_ids` what other
+    vendors' cookies say of the browser.
     """
 
     received_at_ms: int
@@ -87,6 +88,7 @@ class Arrival:
     user_agent: str | None
     has_gpc: bool
     consent_cookies: dict[str, JSON] = field(default_factory=dict)
+    vendor_ids: dict[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,8 @@ def _ours(arrival: Arrival) -> Tree:
         ours["gpc"] = True
     if arrival.consent_cookies:
         ours["consent_cookies"] = arrival.consent_cookies
+    if arrival.vendor_ids:
+        ours["vendor_ids"] = arrival.vendor_ids
     return ours
 
 

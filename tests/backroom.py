@@ -17,7 +17,7 @@ from edge.drainer import PipelineDrainer, Sender
 from edge.drainer.health import Health
 from edge.event import Event, encode
 from edge.ledger import Database, DeliveryLedger, LedgerSettings, LedgerView, ResolverLedger
-from edge.ledger.looking import JournalEntry, PipelineFate
+from edge.ledger.standing import JournalEntry, PipelineFate
 from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline, compile_pipeline
 from edge.resolver import Resolver, ResolverSettings, event_key
@@ -99,9 +99,11 @@ class Backroom:
         pipeline: str = PIPELINE,
         consent: Purpose = Purpose.NONE,
         server_consent: Purpose = Purpose.NONE,
+        waits: Purpose = Purpose.NONE,
+        server_waits: Purpose = Purpose.NONE,
         starts_lane: bool = True,
     ) -> "Backroom":
-        settings = ConsentSettings(consent, server_default=server_consent)
+        settings = ConsentSettings(consent, True, server_consent, waits, server_waits)
         room = cls(folder, clock or FakeClock(), pipeline, settings)
         room.writer = SpoolWriter(SpoolSettings(folder / "spool", free_bytes=0), room.clock)
         await room.writer.open()

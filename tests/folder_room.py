@@ -11,8 +11,8 @@ from edge.app.reloading import Reloader, recall
 from edge.event import Event
 from edge.ledger import LedgerView
 from edge.ledger.database import fetch
-from edge.ledger.looking import PipelineFate
 from edge.ledger.records import Revision
+from edge.ledger.standing import PipelineFate
 from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline
 from edge.resolver import event_key

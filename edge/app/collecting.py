@@ -4,12 +4,13 @@ import asyncio
 import os
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from edge.app.control import COLLECTOR_SOCKET, ControlServer, Told
 from edge.app.keys import cookie_keys
 from edge.app.report import Report, exposition
 from edge.clock import Clock
@@ -17,7 +18,7 @@ from edge.collector import Assets, Collector, CollectorSettings
 from edge.config import Config
 from edge.consent_platforms import with_meanings
 from edge.cookie import CookieSigner
-from edge.errors import StorageFailed, StorageFull
+from edge.errors import StorageBusy, StorageFailed, StorageFull
 from edge.ledger import LedgerView
 from edge.metrics import CollectorMetrics
 from edge.shipped import shipped
@@ -105,6 +106,8 @@ class CollectingProcess:
                 write_keys=tuple((one.name, one.key) for one in config.write_keys),
                 gpc_denies=config.consent.gpc_denies,
                 consent_meanings=with_meanings(config.consent.map),
+                meta_cookies=config.cookie.meta,
+                cookie_domain=config.cookie.domain,
             ),
             self._spool,
             cookies=CookieSigner(cookie_keys(config.cookie.keys, config.data_dir), config.cookie.domain),
@@ -117,18 +120,27 @@ class CollectingProcess:
     async def run(self) -> int:
         """Listen until told to stop or until storage fails; give the exit code."""
         await self._collector.start()
+        control = ControlServer(self._config.data_dir / COLLECTOR_SOCKET, {"seal": self._seal})
+        await control.start()
         opening = asyncio.create_task(self._spool.open())
         log.info("collector listens", listen=":".join(str(part) for part in self._config.collector.listen[1:]))
         stopped, failed = asyncio.create_task(self._stop.wait()), asyncio.create_task(self._collector.failed.wait())
         await asyncio.wait((stopped, failed), return_when=asyncio.FIRST_COMPLETED)
         for task in (stopped, failed, opening):
             task.cancel()
+        await control.stop()
         if self._collector.failed.is_set():
             return 1  # nothing is closed politely: a failed connection is not trusted with a checkpoint
         await self._collector.stop(STOP_LIMIT_S)
         if self._spool.writer is not None:
             await self._spool.writer.close()
         return 0
+
+    async def _seal(self, request: Told) -> AsyncGenerator[Told, None]:
+        """Let the open segment be sealed, because somebody is to be erased from what was accepted."""
+        if self._spool.writer is None:
+            raise StorageBusy(self._spool.trouble)
+        yield {"kind": "end", "sealed_to": await self._spool.writer.seal()}
 
     def report(self) -> Report:
         """Say whether events can be stored."""

@@ -2,13 +2,17 @@
 
 import asyncio
 import os
+import random
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from edge.app.alone import make_eraser, make_resolver
+from edge.app.changing import Changes
 from edge.app.collecting import ledger_path, spool_settings
+from edge.app.control import CONTROL_SOCKET, ControlServer
 from edge.app.keys import consent_key
 from edge.app.lanes import LaneParts, Lanes
 from edge.app.pulse import Pulse
@@ -17,14 +21,12 @@ from edge.app.report import Report, exposition
 from edge.app.watching import changes_of
 from edge.clock import Clock
 from edge.config import Config
-from edge.consent_platforms import with_meanings
-from edge.consent_rules import ConsentSettings
-from edge.drainer import Housekeeping
+from edge.drainer import Eraser, Housekeeping, VendorEraser
 from edge.errors import StorageFailed
 from edge.foreign_links import hosts_of
-from edge.ledger import Database, LedgerSettings, ResolverLedger, TrimLedger
+from edge.ledger import Database, ErasureLedger, LedgerSettings, TrimLedger, VendorErasureLedger
 from edge.metrics import DrainerMetrics
-from edge.resolver import Resolver, ResolverSettings
+from edge.resolver import Resolver
 from edge.spool import SpoolReader
 from edge.transport import HttpTransport
 
@@ -33,6 +35,7 @@ log = structlog.get_logger(__name__)
 SPOOL_POLL_S = 0.02
 IDLE_S = 0.25
 HOUSEKEEPING_S = 10.0
+ERASE_EVERY_S = 0.5
 RESTART_S = 1.0
 MAX_LAG_MS = 2_000
 STOP_LIMIT_S = 10.0
@@ -61,6 +64,9 @@ class DrainingProcess:
         self._resolver: Resolver
         self._lanes: Lanes
         self._reloader: Reloader
+        self._eraser: Eraser
+        self._vendors: VendorEraser
+        self._control: ControlServer
         self._is_open = False
         self._failure: StorageFailed | None = None
 
@@ -74,7 +80,14 @@ class DrainingProcess:
         self._reloader = self._make_reloader()
         await self._reloader.open()
         self._is_open = True
-        jobs = {"resolver": self._resolve, "reloading": self._reload, "housekeeping": self._housekeep}
+        await self._start_changes()
+        jobs = {
+            "resolver": self._resolve,
+            "reloading": self._reload,
+            "housekeeping": self._housekeep,
+            "erasing": self._erase,
+            "vendors": self._ask_vendors,
+        }
         self._tasks = {name: asyncio.create_task(self._keep(name, work)) for name, work in jobs.items()}
         log.info("drainer works", pipelines={pipeline.name: pipeline.hash for pipeline in self._lanes.pipelines})
         await self._stop.wait()
@@ -96,21 +109,41 @@ class DrainingProcess:
         return Report(self.role, os.getpid(), self._failure is None, detail, exposition(self._registry))
 
     def _make_resolver(self) -> Resolver:
-        told = self._config.consent
-        consent = ConsentSettings(told.default, told.gpc_denies, told.server_default)
-        return Resolver(
-            ResolverSettings(
-                self._config.site.phone_region,
-                consent,
-                self._config.identity.retroactive_for_s,
-                consent_key=consent_key(self._config.data_dir),
-                consent_meanings=with_meanings(self._config.consent.map),
-            ),
-            spool=self._arrivals,
-            ledger=ResolverLedger(self._database),
+        return make_resolver(
+            self._config, self._database, spool=self._arrivals, clock=self._clock, metrics=self._metrics
+        )
+
+    async def _start_changes(self) -> None:
+        """Get ready for verbs that change something, and for what an earlier process has left undone of them."""
+        ledger = ErasureLedger(self._database, consent_key(self._config.data_dir))
+        self._eraser = make_eraser(
+            self._config,
+            ledger,
+            resolver=self._resolver,
             clock=self._clock,
             metrics=self._metrics,
+            readers=[self._arrivals, self._spool],
         )
+        self._vendors = VendorEraser(
+            VendorErasureLedger(self._database),
+            find=self._lanes.destination,
+            transport=self._transport,
+            clock=self._clock,
+            uniform=random.uniform,
+            pause=self._pulse.rest,
+            metrics=self._metrics,
+        )
+        changes = Changes(
+            self._database,
+            ledger,
+            resolver=self._resolver,
+            pipelines=lambda: self._lanes.pipelines,
+            clock=self._clock,
+            changed=self._pulse.notify,
+        )
+        verbs = {"unlink": changes.unlink, "forget": changes.forget}
+        self._control = ControlServer(self._config.data_dir / CONTROL_SOCKET, verbs)
+        await self._control.start()
 
     def _make_lanes(self) -> Lanes:
         return Lanes(
@@ -197,12 +230,24 @@ class DrainingProcess:
             ledger = TrimLedger(self._database, self._lanes.names)
             house = Housekeeping(settings, reader=self._spool, ledger=ledger, clock=self._clock, keep_for_s=keep_for_s)
             for lane in self._lanes.drainers:
+                await house.end_unanswered(lane.ledger, self._config.consent.wait_for_s)
                 await house.expire_held(lane.pipeline, lane.ledger)
             await house.expire_orphans()
             await house.unlink_passed()
             await self._pulse.rest(HOUSEKEEPING_S)
 
+    async def _erase(self) -> None:
+        while not self._stop.is_set():
+            if not await self._eraser.step():
+                await self._pulse.rest(ERASE_EVERY_S)
+
+    async def _ask_vendors(self) -> None:
+        while not self._stop.is_set():
+            if not await self._vendors.step():
+                await self._pulse.rest(ERASE_EVERY_S)
+
     async def _close(self) -> None:
+        await self._control.stop()
         tasks = [*self._tasks.values(), *self._draining.values()]
         for task in tasks:
             task.cancel()

@@ -1,7 +1,7 @@
 """The running pipelines: one drainer a name, replaced whole between two of its steps."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +10,12 @@ from edge.budget import Budget
 from edge.clock import Clock
 from edge.consent import Purpose
 from edge.delivery import Uniform
+from edge.destinations.base import Destination
 from edge.drainer import PipelineDrainer, Sender
 from edge.drainer.health import Health
 from edge.foreign_links import Hosts
 from edge.ledger import Database, DeliveryLedger, revisions
-from edge.ledger.records import Revision
+from edge.ledger.records import Revision, Terms
 from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline
 from edge.spool import SpoolReader
@@ -24,8 +25,10 @@ from edge.transport import Transport
 def revision_of(pipeline: Pipeline) -> Revision:
     """Give what the ledger keeps of a pipeline's content."""
     file = Path(pipeline.file).name
-    content = (pipeline.hash, pipeline.text, pipeline.is_known_by_click)
-    return Revision(pipeline.name, pipeline.integration, file, *content)
+    terms = Terms(
+        pipeline.is_known_by_click, pipeline.anonymous, pipeline.purposes, pipeline.is_enabled, pipeline.fresh_for_s
+    )
+    return Revision(pipeline.name, pipeline.integration, file, pipeline.hash, pipeline.text, terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class LaneParts:
     clock: Clock
     metrics: DrainerMetrics
     pause: Callable[[float], Awaitable[None]]
-    denied: Callable[[int], Purpose]
+    denied: Callable[[int, Iterable[int], Purpose], Purpose]
     recall: Callable[[Revision], Pipeline | None]
     concurrency: int
     page_events: int
@@ -75,6 +78,11 @@ class Lanes:
     def pipelines(self) -> list[Pipeline]:
         """What runs from its next step on."""
         return [lane.drainer.pipeline for lane in self._lanes.values()]
+
+    def destination(self, name: str) -> Destination | None:
+        """Give what a pipeline delivers to from its next step on."""
+        lane = self._lanes.get(name)
+        return lane.drainer.pipeline.destination if lane is not None else None
 
     @property
     def drainers(self) -> list[PipelineDrainer]:

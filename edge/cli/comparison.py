@@ -184,7 +184,8 @@ def _rehearsed(pipeline: Pipeline | None, known: Known, hosts: Hosts | None) -> 
         return None
     event = known.event
     now_ms = event.received_at_ms
-    return rehearse(pipeline, event, known.identifiers, granted=known.granted, now_ms=now_ms, hosts=hosts)
+    granted, waits = known.granted, known.waits
+    return rehearse(pipeline, event, known.identifiers, granted=granted, waits=waits, now_ms=now_ms, hosts=hosts)
 
 
 def _side(one: Rehearsal | None) -> Side | None:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from edge.cli.options import with_config
 from edge.cli.pipeline_files import load_leniently
+from edge.cli.reasons import reasons_of
 from edge.cli.screen import as_json, console, plain, print_trimmed
 from edge.cli.stores import open_stores
 from edge.cli.story import Stage, Story, find_story
@@ -21,8 +22,8 @@ from edge.consent import ALL_PURPOSES, Purpose, names_of
 from edge.delivery import Fate
 from edge.event import Event, is_server
 from edge.foreign_links import hosts_of
-from edge.ledger.looking import JournalEntry
 from edge.ledger.records import JournalFate
+from edge.ledger.standing import JournalEntry
 from edge.pipeline import files_of, stripped_of
 
 STYLES = {Fate.DELIVERED: "green", Fate.WAITING: "yellow", Fate.HELD: "cyan", Fate.WITHHELD: "magenta"}
@@ -104,6 +105,8 @@ def _accepted(story: Story, config: Config, now_ms: int) -> list[Text]:
         is_damaged = entry is not None and entry.fate is JournalFate.DAMAGED
         gone = f"the spool has unlinked it since (spool.keep_for {span(config.spool.keep_for_s * 1_000)})"
         what = "its stored bytes do not match their checksum" if is_damaged else gone
+        if entry is not None and entry.fate is JournalFate.ERASED:
+            what = "the person was erased"
         return [*lines, Text(f"name, page and time are not known any more: {what}", "yellow")]
     lines.append(Text(_own_time(event)))
     where = f", page {plain(_page(event), 200)}" if _page(event) else ""
@@ -153,6 +156,8 @@ def _identity(story: Story, entry: JournalEntry) -> list[Text]:
     lines += [Text(f"{kind} {plain(value)}", "bold") for kind, value in visitor.identifiers.items()]
     if visitor.identifiers.kx is not None:
         lines.append(Text("came from a mail: its click token is known"))
+    if others := sorted(visitor.identifiers.ids().keys() - {"kx"}):
+        lines.append(Text(f"vendors' ids: {', '.join(others)}"))
     return lines + [
         Text(f"{one.kind} claimed and quarantined: {LIMITS[one.reason]}", "yellow") for one in story.quarantined
     ]
@@ -181,10 +186,12 @@ def _linked(story: Story, entry: JournalEntry) -> str:
 
 def _consent(entry: JournalEntry) -> list[Text]:
     granted = Purpose(entry.granted)
-    denied = names_of(ALL_PURPOSES & ~granted)
+    denied = names_of(ALL_PURPOSES & ~granted & ~Purpose(entry.waits))
     line = Text(f"granted: {', '.join(names_of(granted)) or 'nothing'}")
     if denied:
         line.append(f"; not granted: {', '.join(denied)}", "magenta")
+    if entry.waits:
+        line.append(f"; left to the visitor's answer: {', '.join(names_of(Purpose(entry.waits)))}", "cyan")
     return [line.append(f"; ground: {plain(entry.basis)}")]
 
 
@@ -194,7 +201,7 @@ def _stage(stage: Stage, story: Story, entry: JournalEntry, config: Config, now_
         return _not_reached(stage, entry)
     style = STYLES.get(fate.fate, TROUBLE if fate.fate in (Fate.DEAD, Fate.DAMAGED) else "")
     lines = [Text.assemble((fate.fate.value, style), _when(stage, entry))]
-    lines += [Text(line) for line in _reasons(stage, story, entry, config, now_ms)]
+    lines += [Text(line) for line in reasons_of(stage, story, entry, config, now_ms)]
     if stage.paused and fate.fate is Fate.WAITING:
         lines.append(_paused(stage.paused))
     return [*lines, Text(f"by pipeline file {fate.hash}{_changed(stage)}", "dim")]
@@ -220,58 +227,6 @@ def _when(stage: Stage, entry: JournalEntry) -> str:
     since = span(fate.settled_at_ms - entry.received_at_ms)
     attempts = f", at attempt {fate.attempts}" if fate.fate is Fate.DELIVERED else ""
     return f" {moment(fate.settled_at_ms)}, {since} after it was accepted{attempts}"
-
-
-def _reasons(stage: Stage, story: Story, entry: JournalEntry, config: Config, now_ms: int) -> list[str]:
-    fate, file = stage.fate, stage.file
-    first = [f"was {fate.first_fate.value} at first"] if fate.first_fate not in (None, fate.fate) else []
-    match fate.fate:
-        case Fate.HELD:
-            hold_s = min(file.hold_for_s if file is not None else config.spool.keep_for_s, config.spool.keep_for_s)
-            return [
-                f"until somebody knows the visitor, at most until {moment(entry.received_at_ms + round(hold_s * 1e3))}"
-            ]
-        case Fate.WAITING:
-            return [*first, _next_try(stage, now_ms)]
-        case Fate.DEAD:
-            asked = plain(story.event.id) if story.event is not None else str(entry.seq)
-            return [*first, plain(fate.reason), f"see: edge dead show {asked}"]
-        case Fate.WITHHELD:
-            return [*first, _withheld(stage)]
-        case Fate.UNMAPPED:
-            return ["the pipeline's file says nothing of this event"]
-        case Fate.SKIPPED:
-            return [*first, _skipped(stage)]
-        case Fate.EXPIRED:
-            return [*first, "it was open for longer than the pipeline's hold_for or max_age"]
-        case Fate.DAMAGED:
-            return [*first, "its stored bytes were gone or did not match their checksum when it was to be sent"]
-    return first
-
-
-def _next_try(stage: Stage, now_ms: int) -> str:
-    fate = stage.fate
-    made = f"{fate.attempts} failed" if fate.attempts else "none made"
-    if fate.due_at_ms is None:
-        return f"behind an earlier event of the same visitor; attempts: {made}"
-    due = "is due now" if fate.due_at_ms <= now_ms else f"in {span(fate.due_at_ms - now_ms)}"
-    return f"attempts: {made}; the next {due} ({moment(fate.due_at_ms)}); last said: {plain(fate.reason)}"
-
-
-def _withheld(stage: Stage) -> str:
-    if stage.missing:
-        return f"it needs {', '.join(stage.missing)}, which was not granted"
-    if stage.file is None:
-        return "a purpose that the pipeline needs was not granted"
-    return "what it needs was granted when the event was accepted, and withdrawn before it was taken"
-
-
-def _skipped(stage: Stage) -> str:
-    if stage.file is not None and not stage.file.is_enabled:
-        return "the pipeline is disabled"
-    if stage.file is not None and stage.file.anonymous == "drop":
-        return "its condition (when) was false, or nobody knew the visitor and the pipeline says anonymous: drop"
-    return "its condition (when) was false, or the pipeline was disabled then"
 
 
 def _changed(stage: Stage) -> str:
@@ -305,6 +260,7 @@ def _json(story: Story) -> dict[str, object]:
         "ids": visitor.identifiers.ids() if visitor else {},
         "quarantined": [{"kind": one.kind, "limit": one.reason} for one in story.quarantined],
         "granted": names_of(Purpose(entry.granted)) if entry else [],
+        "unanswered": names_of(Purpose(entry.waits)) if entry else [],
         "basis": entry.basis if entry else None,
         "pipelines": [_stage_json(stage) for stage in story.stages],
     }
@@ -320,6 +276,7 @@ def _stage_json(stage: Stage) -> dict[str, object]:
         "settled_at_ms": fate.settled_at_ms,
         "due_at_ms": fate.due_at_ms,
         "reason": fate.reason,
+        "held_for": fate.held_for,
         "hash": fate.hash,
         "missing_purposes": stage.missing if fate.fate is Fate.WITHHELD else (),
         "cursor": stage.cursor,

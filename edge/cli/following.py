@@ -6,8 +6,9 @@ from typing import TypeAlias
 from edge.cli.stores import Stores, event_of
 from edge.delivery import OPEN_FATES, Fate
 from edge.event import ALIASES, Event
-from edge.ledger.looking import JournalEntry, PipelineFate, VisitorView
+from edge.ledger.looking import VisitorView
 from edge.ledger.records import JournalFate
+from edge.ledger.standing import JournalEntry, PipelineFate
 from edge.spool import Row
 
 PAGE_EVENTS = 500
@@ -82,7 +83,8 @@ class Follower:
 
     async def _arrived(self, stores: Stores, row: Row, entry: JournalEntry) -> list[Item]:
         event = event_of(row)
-        visitor = await stores.ledger.visitor(entry.visitor) if entry.visitor is not None else None
+        number, at_ms = entry.visitor, entry.received_at_ms
+        visitor = await stores.ledger.visitor(number, at_ms) if number is not None else None
         if not _is_wanted(self._wanted, event, visitor):
             return []
         accepted = Accepted(row.seq, entry, event, visitor)

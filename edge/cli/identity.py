@@ -1,48 +1,37 @@
 """`edge identity`."""
 
 import asyncio
-import os
-import re
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge.app.collecting import ledger_path
-from edge.app.lock import take_lock
+from edge.app.changing import told_whom
+from edge.app.control import Told
+from edge.cli.changing import change
+from edge.cli.forgetting import forget
 from edge.cli.options import with_config
 from edge.cli.screen import as_json, console, plain, print_trimmed
-from edge.cli.stores import Stores, Unavailable, open_stores
+from edge.cli.stores import Stores, open_stores
 from edge.cli.story import find_story
 from edge.cli.times import moment
+from edge.cli.whom import Who, read_who
 from edge.config import Config
-from edge.errors import StorageFailed, StorageTaken
-from edge.identity import normal
-from edge.ledger import Database, LedgerSettings, UndoLedger
 from edge.ledger.knowing import PersonView
-from edge.person import KINDS, Kind
+from edge.ledger.theirs import Whom
 
 LEVELS = ("browser", "mail click", "server")
-_BROWSER = re.compile(r"[0-9a-f]{32}")
-_PERSON = re.compile(r"person:([0-9]{1,18})")
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """What the command line may mean: identifiers in normal form, a browser, a person's number, or an event."""
-
-    asked: str
-    identifiers: tuple[tuple[Kind, str], ...]
-    browser: str | None
-    person: int | None
 
 
 @click.group()
 def identity() -> None:
-    """Who is known, on what evidence; and taking a link back."""
+    """Who is known, on what evidence; taking a link back; erasing a person."""
+
+
+identity.add_command(forget)
 
 
 @identity.command("show")
@@ -51,7 +40,7 @@ def identity() -> None:
 @with_config
 def show_identity(config: Config, who: str, is_json: bool) -> None:
     """Show what is known of WHO: an e-mail, a phone, a customer id, a browser id, or an event's id or #number."""
-    found = asyncio.run(_find(config, _read(who, config)))
+    found = asyncio.run(_find(config, read_who(who, config)))
     if not found:
         click.echo(f"Nobody is known by {plain(who, 80)!r}.", err=True)
         sys.exit(1)
@@ -69,37 +58,21 @@ def show_identity(config: Config, who: str, is_json: bool) -> None:
 @click.argument("who")
 @with_config
 def unlink(config: Config, who: str) -> None:
-    """Take a link back, while the service is stopped. What was sent stays sent.
+    """Take a link back, beside a running service or without one. What was sent stays sent.
 
     WHO is an e-mail, a phone or a customer id, which then names nobody; a browser id, which then is a stranger;
     or person:N, which then is one with nobody.
     """
-    meant = _read(who, config)
-    if not ledger_path(config).exists():
-        raise Unavailable(f"{ledger_path(config)}: no ledger here")
-    try:
-        lock = take_lock(config.data_dir, "drainer")
-    except StorageTaken as error:
-        raise Unavailable(f"{error}: stop the service first, as only one may write the ledger") from error
-    try:
-        told = asyncio.run(_unlink(config, meant))
-    except StorageFailed as error:
-        raise Unavailable(str(error)) from error
-    finally:
-        os.close(lock)
+    meant = read_who(who, config)
+    whom = Whom(meant.identifiers, meant.browser, meant.person)
+    request = {"verb": "unlink", **told_whom(whom)}
+    end = list(change(config, request, lambda alone: alone.changes.unlink(request)))[-1]
+    told = _undone(meant, end)
     if not told:
         click.echo(f"Nothing links {plain(who, 80)!r}; `edge identity show` says what is known.", err=True)
         sys.exit(1)
     for line in told:
         click.echo(line)
-
-
-def _read(who: str, config: Config) -> Who:
-    text = who.encode("utf-8", "replace").decode().strip()
-    values = ((kind, normal(kind, text, config.site.phone_region)) for kind in KINDS)
-    person, browser = _PERSON.fullmatch(text), _BROWSER.fullmatch(text.lower())
-    named = tuple((kind, value) for kind, value in values if value is not None)
-    return Who(text, named, text.lower() if browser else None, int(person[1]) if person else None)
 
 
 async def _find(config: Config, who: Who) -> list[PersonView]:
@@ -116,23 +89,12 @@ async def _find_by_event(stores: Stores, asked: str) -> list[PersonView]:
     return await stores.ledger.known_of(values=[], browser=None, visitor=story.visitor.id)
 
 
-async def _unlink(config: Config, who: Who) -> list[str]:
-    database = Database(LedgerSettings(ledger_path(config), config.spool.max_bytes))
-    await database.open()
-    try:
-        ledger = UndoLedger(database)
-        if who.person is not None:
-            parted = await ledger.part(who.person)
-            return [f"person {who.person} is one with nobody any more ({parted} merges undone)"] if parted else []
-        if who.browser is not None and await ledger.begin_epoch(who.browser):
-            return [f"browser {who.browser} is a stranger from its next event on"]
-        return [
-            f"{kind} {plain(value)} names nobody any more"
-            for kind, value in who.identifiers
-            if await ledger.end_fact(kind, value)
-        ]
-    finally:
-        await database.close()
+def _undone(who: Who, end: Told) -> list[str]:
+    if end["parted"]:
+        return [f"person {who.person} is one with nobody any more ({end['parted']} merges undone)"]
+    if end["stranger"]:
+        return [f"browser {who.browser} is a stranger from its next event on"]
+    return [f"{kind} {plain(value)} names nobody any more" for kind, value in end["ended"]]
 
 
 def _show(person: PersonView, out: Console) -> None:
@@ -151,6 +113,9 @@ def _show(person: PersonView, out: Console) -> None:
         linked = f"linked by #{one.linked_seq}{_at(one.linked_at_ms)}" if one.linked_seq else "a stranger"
         told = Text(f"{linked}{_whose(one.person, person)}")
         table.add_row(f"visitor {one.visitor}", f"browser {one.browser.lower()}, epoch {one.epoch}", told)
+    for kept in person.vendor_ids:
+        told = Text(f"visitor {kept.visitor}, #{kept.seq}, from{_at(kept.at_ms)}")
+        table.add_row(kept.kind, Text(plain(kept.value, 200)), told)
     for alias in person.aliases:
         undone = f", undone before #{alias.undone_seq}" if alias.undone_seq is not None else ""
         told = Text(f"{LEVELS[alias.level]}, #{alias.seq}{_at(alias.at_ms)}{undone}")
@@ -175,6 +140,7 @@ def _json(person: PersonView) -> dict[str, object]:
         "person": person.person,
         "identifiers": [asdict(fact) for fact in person.facts],
         "visitors": [{**asdict(one), "browser": one.browser.lower()} for one in person.visitors],
+        "vendor_ids": [asdict(kept) for kept in person.vendor_ids],
         "aliases": [asdict(alias) for alias in person.aliases],
         "quarantined": [asdict(claim) for claim in person.quarantined],
     }

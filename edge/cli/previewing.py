@@ -66,7 +66,8 @@ def preview(
         raise click.UsageError("--only picks one of the examples, and an event was given; accepted is one of the two")
     pipelines = _pipelines(config, named)
     known = _known(config, {"email": email, "phone": phone, "customer_id": customer_id})
-    consent = ConsentSettings(config.consent.default, config.consent.gpc_denies, config.consent.server_default)
+    told = config.consent
+    consent = ConsentSettings(told.default, told.gpc_denies, told.server_default, told.waits, told.server_waits)
     judge = Judge(config.site.phone_region, consent, known, with_meanings(config.consent.map))
     now_ms = surroundings().clock.now_ms()
     if event_id is not None:
@@ -83,7 +84,8 @@ def preview(
 
 def _rehearsed(about: Subject, pipeline: Pipeline, now_ms: int, hosts: Hosts) -> Rehearsal:
     known, granted = about.identity.identifiers, about.consent.granted
-    return rehearse(pipeline, about.event, known, granted=granted, now_ms=now_ms, hosts=hosts)
+    waits = about.consent.waits
+    return rehearse(pipeline, about.event, known, granted=granted, waits=waits, now_ms=now_ms, hosts=hosts)
 
 
 def _split(arguments: Sequence[str], *, has_id: bool) -> tuple[list[str], str | None]:

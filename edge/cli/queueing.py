@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edge.app.collecting import spool_settings
 from edge.cli.options import with_config
 from edge.cli.pipeline_files import load_leniently
 from edge.cli.screen import as_json, console, plain, print_trimmed
@@ -19,8 +20,11 @@ from edge.cli.times import moment, span
 from edge.config import Config
 from edge.consent import names_of
 from edge.delivery import Fate
+from edge.ledger.erasing import Erasure
 from edge.ledger.looking import PipelineDepth
+from edge.ledger.vendor_erasing import VendorErasure
 from edge.pipeline import Pipeline, files_of
+from edge.spool.segment import list_segments
 
 # What a page of withheld events without a single other outcome says: nobody was ever asked.
 ALL_WITHHELD_AT = 100
@@ -34,11 +38,15 @@ STYLES = {Fate.DELIVERED: "green", Fate.WAITING: "yellow", Fate.HELD: "cyan", Fa
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One pipeline; `since_ms` has, for behind, waiting and held, when the oldest of them was accepted."""
+    """One pipeline; `since_ms` has, for behind, waiting and held, when the oldest of them was accepted.
+
+    `asked` of the held events wait for an answer about consent.
+    """
 
     depth: PipelineDepth
     since_ms: dict[str, int]
     notes: tuple[str, ...]
+    asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,7 @@ class Queue:
     unresolved_since_ms: int | None
     standings: tuple[Standing, ...]
     not_started: tuple[str, ...]
+    erasures: tuple[str, ...] = ()
 
 
 @click.command()
@@ -74,9 +83,12 @@ async def _look(config: Config, now_ms: int) -> Queue:
         standings = [await _standing(stores, depth, files.pipelines.get(depth.name), bool(broken)) for depth in depths]
         last = max(resolved, await stores.spool.last_seq())
         unresolved_ms = await _accepted_after(stores, resolved)
+        late = await stores.ledger.late_bodies()
+        erasures = [line for found in await stores.ledger.erasures() for line in _erasure_notes(*found)]
+        erasures += [_late_note(config, late, now_ms)] if late else []
     known = {depth.name for depth in depths}
     not_started = tuple(name for name in files.pipelines if name not in known)
-    return Queue(now_ms, last, resolved, unresolved_ms, tuple(standings), not_started)
+    return Queue(now_ms, last, resolved, unresolved_ms, tuple(standings), not_started, tuple(erasures))
 
 
 async def _standing(stores: Stores, depth: PipelineDepth, file: Pipeline | None, is_any_broken: bool) -> Standing:
@@ -87,7 +99,8 @@ async def _standing(stores: Stores, depth: PipelineDepth, file: Pipeline | None,
         seq = await oldest(depth.name) if depth.events.get(fate) else None
         for entry in await stores.ledger.by_seqs([seq] if seq is not None else []):
             since[fate] = entry.received_at_ms
-    return Standing(depth, since, tuple(_notes(depth, file, is_any_broken)))
+    asked = await stores.ledger.held_for_consent(depth.name) if depth.events.get(Fate.HELD) else 0
+    return Standing(depth, since, tuple(_notes(depth, file, is_any_broken)), asked)
 
 
 async def _accepted_after(stores: Stores, seq: int) -> int | None:
@@ -112,6 +125,28 @@ def _notes(depth: PipelineDepth, file: Pipeline | None, is_any_broken: bool) -> 
     return notes
 
 
+def _erasure_notes(erasure: Erasure, vendors: Sequence[VendorErasure]) -> list[str]:
+    """Say what is not done of an erasure, and what a vendor leaves to be done by hand."""
+    notes = (
+        [] if erasure.state == "done" else [f"erasure {erasure.id} of {moment(erasure.asked_at_ms)}: {erasure.state}"]
+    )
+    for one in vendors:
+        if one.state == "open":
+            notes.append(f"erasure {one.erasure}: {plain(one.pipeline)} has not answered yet ({plain(one.reason)})")
+        if one.state == "refused":
+            told = f"refused ({plain(one.reason)}): erase the {one.kind} there by hand"
+            notes.append(f"erasure {one.erasure}: {plain(one.pipeline)} {told}")
+    return notes
+
+
+def _late_note(config: Config, events: int, now_ms: int) -> str:
+    """Say where late arrivals of erased persons still lie, and until when at most."""
+    files = [segment.path.name for segment in list_segments(spool_settings(config).directory)[-1:]]
+    by = moment(now_ms + round(config.spool.segment_age_s * 1_000))
+    told = f"{events:,} late arrivals of erased persons went to no pipeline"
+    return f"{told}; their bodies lie in {', '.join(files)} until it is complete, by {by} at the latest"
+
+
 def _show(found: Queue, site: str, out: Console) -> None:
     head = Text.assemble((plain(site), "bold"), f"  {moment(found.now_ms)} UTC  accepted up to #{found.accepted_to:,}")
     out.print(head, soft_wrap=True)
@@ -122,8 +157,13 @@ def _show(found: Queue, site: str, out: Console) -> None:
     else:
         print_trimmed(out, _table(found, out.width))
     for standing in found.standings:
+        if standing.asked:
+            told = f"{standing.asked:,} of the held wait for an answer about consent"
+            out.print(Text(f"{plain(standing.depth.name)}: {told}", "cyan"), soft_wrap=True)
         for note in standing.notes:
             out.print(Text(f"{plain(standing.depth.name)}: {note}", "yellow"), soft_wrap=True)
+    for note in found.erasures:
+        out.print(Text(note, "yellow"), soft_wrap=True)
     for name in found.not_started:
         out.print(Text(f"{name}: has a file and never ran; it starts with the next `edge serve`", "yellow"))
 
@@ -177,6 +217,7 @@ def _json(found: Queue) -> dict[str, object]:
         },
         "pipelines": [_standing_json(found, standing) for standing in found.standings],
         "not_started": found.not_started,
+        "erasures": found.erasures,
     }
 
 
@@ -191,6 +232,7 @@ def _standing_json(found: Queue, standing: Standing) -> dict[str, object]:
         "events": {fate.value: depth.events.get(fate, 0) for fate in Fate},
         "oldest_s": _age_s(found, min(open_since, default=None)),
         "oldest_each_s": {str(name): _age_s(found, since_ms) for name, since_ms in standing.since_ms.items()},
+        "held_for_consent": standing.asked,
         "notes": standing.notes,
     }
 

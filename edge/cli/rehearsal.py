@@ -94,6 +94,7 @@ def rehearse(
     identifiers: Identifiers,
     *,
     granted: Purpose,
+    waits: Purpose = Purpose.NONE,
     now_ms: int,
     hosts: Hosts | None = None,
 ) -> Rehearsal:
@@ -101,26 +102,31 @@ def rehearse(
 
     Args:
         identifiers: what the visitor is known by.
-        granted: what was decided, less what was withdrawn since.
+        granted: what was decided, less what was withdrawn since; `waits` nobody has answered yet.
         hosts: the shop's own, to which links in a browser's words may lead.
         now_ms: when the delivery would be; it decides about `max_age` and the backfill mark.
     """
     if pipeline.event_plan(event.canonical_name) is None:
         return Rehearsal(pipeline, event, "unmapped", UNMAPPED)
     fresh = Rehearsal(pipeline, event, "sent")
-    if missing := names_of(pipeline.purposes & ~granted):
+    if missing := names_of(pipeline.purposes & ~granted & ~waits):
         return replace(fresh, word="withheld", reason=f"consent does not grant {', '.join(missing)}")
-    if not pipeline.is_deliverable(identifiers) and pipeline.is_enabled:
-        return _stranger(fresh)
+    is_stranger = not pipeline.is_deliverable(identifiers)
+    if pipeline.is_enabled and (is_stranger or pipeline.purposes & ~granted):
+        return _kept_back(fresh, names_of(pipeline.purposes & ~granted), is_stranger=is_stranger)
+    if pipeline.is_refused_at(event.time_ms, now_ms):
+        return replace(fresh, word="expired", reason=pipeline.age_limit)
     if now_ms - event.received_at_ms > pipeline.max_age_s * 1_000:
         return replace(fresh, word="expired", reason="it was accepted longer ago than max_age")
     return _planned(fresh, identifiers, granted, now_ms, hosts)
 
 
-def _stranger(fresh: Rehearsal) -> Rehearsal:
-    if fresh.pipeline.anonymous == "drop":
+def _kept_back(fresh: Rehearsal, unanswered: list[str], *, is_stranger: bool) -> Rehearsal:
+    if is_stranger and fresh.pipeline.anonymous == "drop":
         return replace(fresh, word="skipped", reason="nobody knows the visitor, and the file says anonymous: drop")
-    return replace(fresh, word="held", reason="nobody knows the visitor")
+    reasons = ["nobody knows the visitor"] if is_stranger else []
+    reasons += [f"nobody has answered about {', '.join(unanswered)} yet"] if unanswered else []
+    return replace(fresh, word="held", reason=", and ".join(reasons))
 
 
 def _planned(

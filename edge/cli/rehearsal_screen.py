@@ -60,9 +60,12 @@ def _identity(identity: Identity) -> list[Text]:
         person = f", person {identity.person}" if identity.person is not None else ""
         lines.append(Text(f"visitor {identity.visitor}{person}"))
     known = ", ".join(f"{kind} {plain(value)}" for kind, value in identity.identifiers.items())
-    if not known:
-        return [*lines, Text("nobody knows who this is", "cyan")]
-    return [*lines, Text.assemble((known, "bold"), f"; from {ORIGINS[identity.origin]}")]
+    if known:
+        lines.append(Text.assemble((known, "bold"), f"; from {ORIGINS[identity.origin]}"))
+    else:
+        lines.append(Text("nobody knows who this is", "cyan"))
+    ids = identity.identifiers.ids()
+    return [*lines, Text(f"vendors' ids: {', '.join(sorted(ids))}")] if ids else lines
 
 
 def _consent(consent: Consent) -> list[Text]:
@@ -74,8 +77,10 @@ def _consent(consent: Consent) -> list[Text]:
 
 
 def _denied(consent: Consent) -> list[Text]:
-    denied = names_of(ALL_PURPOSES & ~consent.granted & ~consent.withdrawn)
+    denied = names_of(ALL_PURPOSES & ~consent.granted & ~consent.withdrawn & ~consent.waits)
     lines = [Text(f"denied: {', '.join(denied)}", "magenta")] if denied else []
+    if consent.waits:
+        lines.append(Text(f"not answered yet: {', '.join(names_of(consent.waits))}", "cyan"))
     if consent.withdrawn:
         lines.append(Text(f"withdrawn since: {', '.join(names_of(consent.withdrawn))}", "magenta"))
     return lines
@@ -93,7 +98,7 @@ def _show(one: Rehearsal, out: Console) -> None:
     title.append(f"  needs {', '.join(names_of(one.pipeline.purposes))}", "dim")
     out.print(title.append(f"  {one.lane}" if one.lane else "", "dim"), soft_wrap=True)
     if one.request is None:
-        hint = HOW_TO_KNOW if one.word == "held" else ""
+        hint = HOW_TO_KNOW if "nobody knows the visitor" in one.reason and one.word == "held" else ""
         told = Text.assemble((one.word, STYLES.get(one.word, "yellow")), f": {plain(one.reason)}{hint}")
         out.print(told, soft_wrap=True)
         return
@@ -121,13 +126,15 @@ def _json(about: Subject, one: Rehearsal) -> dict[str, object]:
         "seq": about.seq,
         "identity": {
             "identifiers": identity.identifiers.traits(),
+            "ids": identity.identifiers.ids(),
             "origin": identity.origin,
             "visitor": identity.visitor,
             "person": identity.person,
         },
         "consent": {
             "granted": names_of(consent.granted),
-            "denied": names_of(ALL_PURPOSES & ~consent.granted),
+            "denied": names_of(ALL_PURPOSES & ~consent.granted & ~consent.waits),
+            "unanswered": names_of(consent.waits),
             "withdrawn": names_of(consent.withdrawn),
             "basis": consent.basis,
             "note": consent.note,

@@ -3,14 +3,18 @@
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from edge.cli.stores import Stores, event_of
 from edge.consent import Purpose
 from edge.event import Event
 from edge.ledger.decisions import DecisionView
 from edge.ledger.records import JournalFate
-from edge.person import Identifiers
+from edge.person import Identifiers, VendorId
 from edge.spool import Row
+from edge.vendor_ids import known_at
+
+Kept: TypeAlias = Mapping[int, tuple[VendorId, ...]]
 
 PAGE_EVENTS = 500
 MAX_REMEMBERED = 20_000
@@ -20,12 +24,16 @@ DISORDER_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A stored event with what its visitor is known by now, and what was granted, less what was withdrawn since."""
+    """A stored event with what its visitor is known by now, and what was granted, less what was withdrawn since.
+
+    `waits` nobody has answered yet.
+    """
 
     seq: int
     event: Event
     identifiers: Identifiers
     granted: Purpose
+    waits: Purpose = Purpose.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,30 +106,33 @@ class StoredEvents:
     async def _page(self, rows: Sequence[Row], seqs: Sequence[int], passed: int) -> Page:
         decisions = {decision.seq: decision for decision in await self._stores.ledger.decisions(seqs)}
         await self._remember(decisions.values())
-        clicks = await self._stores.ledger.clicks({one.visitor for one in decisions.values() if one.visitor})
+        kept = await self._stores.ledger.vendor_ids({one.visitor for one in decisions.values() if one.visitor})
         left_out: Counter[str] = Counter()
         left_out["damaged"] += len(seqs) - len(rows)
         events = []
         for row in rows:
-            found = self._known(row, decisions.get(row.seq), clicks)
+            found = self._known(row, decisions.get(row.seq), kept)
             if isinstance(found, Known):
                 events.append(found)
             elif found:
                 left_out[found] += 1
         return Page(passed, tuple(events), left_out)
 
-    def _known(self, row: Row, decision: DecisionView | None, clicks: Mapping[int, str]) -> Known | str:
+    def _known(self, row: Row, decision: DecisionView | None, kept: Kept) -> Known | str:
         """Give an event with what is known, or why it is left out; "" where it is from before the span."""
         if decision is not None and decision.received_at_ms < self._span.since_ms:
             return ""
         event = event_of(row)
+        if row.is_erased or (decision is not None and decision.fate is JournalFate.ERASED):
+            return "erased"
         if event is None or decision is None or decision.fate is JournalFate.DAMAGED:
             return "damaged"
         if decision.fate is JournalFate.DUPLICATE:
             return "duplicate"
         person = self._people.get(decision.person or 0, Identifiers())
-        identifiers = replace(person, kx=clicks.get(decision.visitor or 0))
-        return Known(row.seq, event, identifiers, decision.granted & ~decision.withdrawn)
+        identifiers = known_at(person, kept.get(decision.visitor or 0, ()), decision.received_at_ms)
+        known = replace(identifiers, anonymous_id=decision.anonymous_id)
+        return Known(row.seq, event, known, decision.granted & ~decision.withdrawn, decision.waits)
 
     async def _remember(self, decisions: Iterable[DecisionView]) -> None:
         persons = {decision.person for decision in decisions if decision.person is not None}

@@ -55,8 +55,8 @@ def sources_of(config: Config) -> tuple[str, ...]:
 
 
 def event_of(row: Row | None) -> Event | None:
-    """Give a stored envelope's event; None where there is none, or its bytes are damaged."""
-    if row is None or row.is_damaged:
+    """Give a stored envelope's event; None where there is none, or its bytes are damaged or erased."""
+    if row is None or row.is_damaged or row.is_erased:
         return None
     try:
         return decode(row.body)

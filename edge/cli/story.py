@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from edge.cli.stores import Stores, event_of
 from edge.consent import Purpose, names_of
 from edge.event import Event
-from edge.ledger.looking import JournalEntry, PipelineFate, VisitorView
+from edge.ledger.looking import VisitorView
 from edge.ledger.records import JournalFate, Quarantined
+from edge.ledger.standing import JournalEntry, PipelineFate
 from edge.pipeline import Pipeline
 from edge.resolver import event_key, order_key
 from edge.server_wire import event_id
@@ -82,9 +83,9 @@ async def _unresolved(stores: Stores, ids: Collection[str], seq: int | None) -> 
 async def _resolved(stores: Stores, entry: JournalEntry, files: Mapping[str, Pipeline]) -> Story:
     event = event_of((await stores.spool.read_at([entry.seq])).get(entry.seq))
     same = [one for one in await stores.ledger.by_keys([entry.key]) if one.key] if entry.key else []
-    visitor = await stores.ledger.visitor(entry.visitor) if entry.visitor is not None else None
+    visitor = await stores.ledger.visitor(entry.visitor, entry.received_at_ms) if entry.visitor is not None else None
     is_open = entry.fate is JournalFate.OPEN
-    stages = await _stages(stores, entry, files) if is_open or entry.fate is JournalFate.DAMAGED else ()
+    stages = () if entry.fate is JournalFate.DUPLICATE else await _stages(stores, entry, files)
     return Story(
         seq=entry.seq,
         entry=entry,

@@ -14,6 +14,7 @@ from edge.identity import claim_from
 from edge.ledger.decisions import DecisionView
 from edge.ledger.records import JournalFate
 from edge.person import Identifiers
+from edge.vendor_ids import brought, kept_as, known_at
 
 UNRESOLVED = "the event is not resolved yet; this is decided without what is known of its visitor"
 
@@ -34,13 +35,15 @@ class Identity:
 class Consent:
     """What counts as granted, and on which ground, as the resolver names it, or `assumed`.
 
-    `withdrawn` was granted and is denied since; `note` says what a reader would not expect.
+    `withdrawn` was granted and is denied since; `note` says what a reader would not expect,
+    `waits` is what nobody has answered yet.
     """
 
     granted: Purpose
     basis: str
     withdrawn: Purpose = Purpose.NONE
     note: str = ""
+    waits: Purpose = Purpose.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +87,19 @@ class Judge:
         people = await stores.ledger.people([decision.person] if decision.person is not None else [])
         known = people.get(decision.person, Identifiers()) if decision.person is not None else Identifiers()
         visitor = decision.visitor
-        if visitor is not None:
-            known = replace(known, kx=(await stores.ledger.clicks([visitor])).get(visitor))
-        identity = Identity(self.given or known, self._origin("ledger"), decision.visitor, decision.person)
+        kept = (await stores.ledger.vendor_ids([visitor])).get(visitor, ()) if visitor is not None else ()
+        known = known_at(self.given or known, kept, decision.received_at_ms)
+        known = replace(known, anonymous_id=decision.anonymous_id)
+        identity = Identity(known, self._origin("ledger"), decision.visitor, decision.person)
         granted = decision.granted & ~decision.withdrawn
-        return Subject(story.event, identity, Consent(granted, decision.basis, decision.withdrawn), story.seq)
+        return Subject(
+            story.event, identity, Consent(granted, decision.basis, decision.withdrawn, waits=decision.waits), story.seq
+        )
 
     def _claimed(self, event: Event) -> Identity:
         claimed = claim_from(event.traits, self.region)[0]
-        return Identity(self.given or claimed, self._origin("traits"))
+        brings = [kept_as(found, None, 0, event.received_at_ms) for found in brought(event.context, event.time_ms)]
+        return Identity(known_at(self.given or claimed, brings, event.received_at_ms), self._origin("traits"))
 
     def _origin(self, otherwise: Origin) -> Origin:
         return "options" if self.given else otherwise
@@ -104,9 +111,13 @@ class Judge:
             return decided
         is_denying = self.consent.gpc_denies and heard.has_gpc
         granted = ALL_PURPOSES & ~Purpose.ADVERTISING if is_denying else ALL_PURPOSES
-        missing = names_of(granted & ~decided.granted)
+        missing = names_of(granted & ~decided.granted & ~decided.waits)
         denied = "everything" if len(missing) == len(PURPOSE_NAMES) else ", ".join(missing)
-        default = f"the site's default would deny {denied}" if missing else "so says the site's default"
+        would = [f"deny {denied}"] if missing else []
+        would += (
+            [f"wait for an answer about {', '.join(asked)}"] if (asked := names_of(granted & decided.waits)) else []
+        )
+        default = f"the site's default would {' and '.join(would)}" if would else "so says the site's default"
         signal = "; the privacy signal (GPC) denies advertising" if is_denying else ""
         return Consent(granted, "assumed", note=f"taken as granted: the event says nothing; {default}{signal}")
 
@@ -120,7 +131,7 @@ class Judge:
             spoken |= answer.granted | answer.denied
         silent = names_of(ALL_PURPOSES & ~spoken) if heard.answers else []
         note = f"not answered: {', '.join(silent)}; there the site's default holds" if silent else ""
-        return Consent(decision.granted, decision.basis, note=note)
+        return Consent(decision.granted, decision.basis, note=note, waits=decision.waits)
 
 
 def _missing(story: Story | None, asked: str) -> str:
@@ -129,6 +140,8 @@ def _missing(story: Story | None, asked: str) -> str:
         return f"no event with the id or number {plain(asked, 80)!r} is known here: it {text}"
     is_damaged = story.entry is None or story.entry.fate is JournalFate.DAMAGED
     why = "its stored bytes do not match their checksum" if is_damaged else "the spool has unlinked it since"
+    if story.entry is not None and story.entry.fate is JournalFate.ERASED:
+        why = "the person was erased"
     return f"the envelope of #{story.seq} is gone ({why}), so there is nothing to preview; see: edge why {story.seq}"
 
 

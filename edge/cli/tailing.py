@@ -17,8 +17,8 @@ from edge.config import Config
 from edge.consent import Purpose, names_of
 from edge.delivery import Fate
 from edge.event import Event, is_server
-from edge.ledger.looking import PipelineFate
 from edge.ledger.records import JournalFate
+from edge.ledger.standing import PipelineFate
 from edge.person import Identifiers
 
 POLL_S = 0.5
@@ -125,6 +125,8 @@ def _shower(out: Console, around: Surroundings) -> Show:
 def _event_line(item: Accepted) -> Text:
     line = Text(f"{clock_time(item.entry.received_at_ms)} {_number(item.seq)}  ")
     event = item.event
+    if event is None and item.entry.fate is JournalFate.ERASED:
+        return line.append("erased", "dim")
     if event is None:
         what = "its envelope is damaged" if item.entry.fate is JournalFate.DAMAGED else "its envelope cannot be read"
         return line.append(what, "bold red")

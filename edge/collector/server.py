@@ -28,6 +28,7 @@ from edge.collector.origin import Origins
 from edge.collector.protocol import Server
 from edge.collector.settings import MAX_HEADER_BYTES, MAX_HEADERS, CollectorSettings
 from edge.collector.static import Assets, Script
+from edge.collector.vendor_cookies import Seen, VendorCookies
 from edge.collector.visitor import Visitors
 from edge.consent_platforms import CONSENT_KEY, COOKIES_KEY, Heard, find_cookies, hear
 from edge.cookie import CookieSigner
@@ -70,6 +71,7 @@ class Collector:
             wait_for_consent=settings.wait_for_consent,
             gpc_denies=settings.gpc_denies,
         )
+        self._vendor_cookies = VendorCookies(settings, random_bytes, metrics)
         self._origins = Origins(settings.origins)
         self._addresses = Addresses(settings.trusted_proxies)
         self._script = Script(assets)
@@ -182,18 +184,26 @@ class Collector:
         consent_cookies = find_cookies(cookie_header) if cookie_header is not None else {}
         heard = cache(partial(self._hear, batch, consent_cookies, has_gpc))
         visitor = self._visitors.identify(cookie_header, batch, heard)
+        now_ms = self._clock.now_ms()
+        seen = Seen(self._vendor_cookies.read(cookie_header))
+        if self._settings.meta_cookies and self._visitors.allows_advertising(heard()):
+            is_new, renews, origin = visitor.is_new, visitor.set_cookie is not None, headers.get(hdrs.ORIGIN)
+            seen = self._vendor_cookies.with_metas(seen.kept, batch, origin, now_ms, is_new=is_new, renews=renews)
         arrival = Arrival(
-            received_at_ms=self._clock.now_ms(),
+            received_at_ms=now_ms,
             source=BROWSER_SOURCE,
             browser=visitor.browser,
             ip=self._addresses.find(self._peer(request), headers.getall(hdrs.X_FORWARDED_FOR, ())),
             user_agent=headers.get(hdrs.USER_AGENT),
             has_gpc=has_gpc,
             consent_cookies=consent_cookies if consent_cookies and not self._is_reported(batch) else {},
+            vendor_ids=seen.kept,
         )
         answer, is_stored = await self._append(batch, arrival, heard)
         if is_stored and visitor.set_cookie is not None:
             answer.headers[hdrs.SET_COOKIE] = visitor.set_cookie
+        for value in seen.set_cookies if is_stored else ():
+            answer.headers.add(hdrs.SET_COOKIE, value)
         return answer
 
     async def _append(self, batch: Batch, arrival: Arrival, heard: Callable[[], Heard]) -> tuple[web.Response, bool]:

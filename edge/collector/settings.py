@@ -25,7 +25,8 @@ class CollectorSettings:
 
     `origins` are exact, as a browser writes them ("https://shop.example", no slash at the end).
     `trusted_proxies` may name the client's address; a unix socket's peer always may. `write_keys` are the servers
-    that may post calls, each with its name; without one there is no address for calls.
+    that may post calls, each with its name; without one there is no address for calls. `meta_cookies`: answers set
+    `_fbp` and `_fbc`, with `cookie_domain` as their Domain.
     """
 
     listen: Listen
@@ -38,6 +39,8 @@ class CollectorSettings:
     write_keys: tuple[tuple[str, Secret], ...] = ()
     gpc_denies: bool = True
     consent_meanings: Meanings = field(default_factory=lambda: MEANINGS)
+    meta_cookies: bool = False
+    cookie_domain: str | None = None
     body_bytes: int = BODY_BYTES
     call_bytes: int = CALL_BYTES
     body_deadline_s: float = BODY_DEADLINE_S

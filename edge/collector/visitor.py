@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from edge.clock import Clock
+from edge.consent import Purpose
 from edge.consent_platforms import Heard
 from edge.consent_rules import ConsentSettings, judge
 from edge.cookie import ID_BYTES, CookieSigner
@@ -19,10 +20,11 @@ _MIN_SESSION_CHARS = 16  # a shorter id is not random enough to stand for one vi
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A browser id, and the Set-Cookie value that its answer carries, if any."""
+    """A browser id, and the Set-Cookie value that its answer carries, if any; `is_new`: it came without a cookie."""
 
     browser: str
     set_cookie: str | None
+    is_new: bool = False
 
 
 class Visitors:
@@ -63,7 +65,7 @@ class Visitors:
         if self._waits_for_consent and not self._has_consented(heard()):
             return Visitor(self._passing(batch), None)
         browser = self._mint(batch)
-        return Visitor(browser, self._cookies.header_value(browser, today))
+        return Visitor(browser, self._cookies.header_value(browser, today), is_new=True)
 
     def _passing(self, batch: Batch) -> str:
         """Give the id of a visitor who may not be remembered: it lives as long as the page's session does."""
@@ -91,7 +93,14 @@ class Visitors:
         standing = judge(heard.answers, None, has_gpc=False, received_ms=1, settings=self._consent).standing
         return standing is not None and not standing.granted
 
+    def allows_advertising(self, heard: Heard) -> bool:
+        """Tell whether the request's own evidence grants advertising."""
+        return bool(self._answered(heard) & Purpose.ADVERTISING)
+
     def _has_consented(self, heard: Heard) -> bool:
-        """Tell whether the request's own evidence grants anything; what holds where nobody answered is no consent."""
+        return bool(self._answered(heard))
+
+    def _answered(self, heard: Heard) -> Purpose:
+        """Give what the request's own evidence grants; what holds where nobody answered is no consent."""
         verdict = judge(heard.answers, None, has_gpc=heard.has_gpc, received_ms=1, settings=self._consent)
-        return verdict.standing is not None and bool(verdict.standing.granted)
+        return verdict.standing.granted if verdict.standing is not None else Purpose.NONE

@@ -27,7 +27,7 @@ from edge.units import SIZE_UNITS_BYTES, shown
 
 MIN_COOKIE_KEY = 32
 MIN_WRITE_KEY = 16
-ANSWERS = ("granted", "denied")
+ANSWERS = ("granted", "denied", "wait")
 GPC_EFFECTS = ("deny", "ignore")
 
 _WRITE_KEY_SHAPE = 'one mapping a server: {name: shop, key: "${SHOP_WRITE_KEY}"}'
@@ -88,6 +88,7 @@ def cookie(reader: Reader) -> CookieConfig:
         keys=keys,
         domain=reader.parsed("domain", places.parse_domain, None) if reader.optional_text("domain") else None,
         wait_for_consent=reader.boolean("wait_for_consent", False),
+        meta=reader.boolean("meta", False),
     )
     if len(keys) > 2:
         reader.refuse("keys", f"holds {len(keys)} keys; accepted are at most two, the new one first")
@@ -110,11 +111,13 @@ def identity(reader: Reader) -> IdentityConfig:
 
 
 def consent(reader: Reader) -> ConsentConfig:
-    default, server_default = _granted(reader.section("default")), _granted(reader.section("server_default"))
+    default, waits = _defaults(reader.section("default"))
+    server_default, server_waits = _defaults(reader.section("server_default"))
+    wait_for_s = reader.duration_s("wait_for", ConsentConfig().wait_for_s, minimum=1)
     gpc_denies = reader.choice("gpc", GPC_EFFECTS, "deny") == "deny"
     changes = _map(reader.section("map"))
     reader.done()
-    return ConsentConfig(default, server_default, gpc_denies, changes)
+    return ConsentConfig(default, server_default, gpc_denies, changes, waits, server_waits, wait_for_s)
 
 
 def _map(reader: Reader) -> Meanings:
@@ -145,14 +148,15 @@ def _purpose(text: str) -> str:
     return text
 
 
-def _granted(reader: Reader) -> Purpose:
-    """Give the purposes answered with granted; one that is left out is denied."""
-    granted = Purpose.NONE
-    for name, purpose in PURPOSE_NAMES.items():
-        if reader.choice(name, ANSWERS, "denied") == "granted":
-            granted |= purpose
+def _defaults(reader: Reader) -> tuple[Purpose, Purpose]:
+    """Give the purposes that are granted, and those that wait for an answer; one that is left out is denied."""
+    said = {purpose: reader.choice(name, ANSWERS, "denied") for name, purpose in PURPOSE_NAMES.items()}
     reader.done()
-    return granted
+    granted, waits = Purpose.NONE, Purpose.NONE
+    for purpose, answer in said.items():
+        granted |= purpose if answer == "granted" else Purpose.NONE
+        waits |= purpose if answer == "wait" else Purpose.NONE
+    return granted, waits
 
 
 def drainer(reader: Reader) -> DrainerConfig:

@@ -50,11 +50,12 @@ class CollectorConfig:
 
 @dataclass(frozen=True, slots=True)
 class CookieConfig:
-    """The keys that sign the cookie, newest first; without one the service makes its own."""
+    """The keys that sign the cookie, newest first; without one the service makes its own. `meta`: also Meta's two."""
 
     keys: tuple[Secret, ...] = ()
     domain: str | None = None
     wait_for_consent: bool = False
+    meta: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class IdentityConfig:
 class ConsentConfig:
     """The purposes granted where nobody answered: `default` for browsers' events, `server_default` for servers'.
 
+    `waits` and `server_waits` are the purposes that wait for an answer instead, for at most `wait_for_s`.
     `map` has what a platform's categories mean where that is not what we take them for.
     """
 
@@ -90,6 +92,9 @@ class ConsentConfig:
     server_default: Purpose = Purpose.NONE
     gpc_denies: bool = True
     map: Meanings = field(default_factory=dict)
+    waits: Purpose = Purpose.NONE
+    server_waits: Purpose = Purpose.NONE
+    wait_for_s: float = 1_800.0
 
 
 @dataclass(frozen=True, slots=True)

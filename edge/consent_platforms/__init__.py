@@ -12,6 +12,7 @@ from edge.consent_platforms.evidence import (
     hear,
     with_meanings,
 )
+from edge.consent_platforms.hearing import Hearing
 
 __all__ = [
     "CONSENT_KEY",
@@ -20,6 +21,7 @@ __all__ = [
     "MEANINGS",
     "NOTHING",
     "Heard",
+    "Hearing",
     "Meanings",
     "find_cookies",
     "hear",

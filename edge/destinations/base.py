@@ -4,9 +4,10 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 from edge.delivery import Conversation, Payload, Rate, Rejected, Rendered, Request
+from edge.person import Identifiers
 from edge.secret import Secret
 from edge.settings import Reader
 from edge.shapes import Shape
@@ -34,19 +35,24 @@ class Feature:
 class Destination(Protocol):
     """One vendor's account, ready to render events and to talk.
 
-    Facts of the class: `integration` is the word a pipeline file uses, `purposes` the consent it needs,
-    `max_batch` the payloads of one conversation, `rate` what the vendor allows one account, `anonymous` what becomes
-    of events by visitors who are not known to be anybody, `click_targets` the targets of a profile any of which
-    tells the vendor who clicked its mail, `features` what the vendor can only do with certain properties, and
+    Facts of the class: `integration` is the word a pipeline file uses, `purposes` the consent it needs, `max_batch`
+    the payloads of one conversation, `max_event_age_s` how old an event may be by its own time (None: any), `rate`
+    what the vendor allows one account, `anonymous` what becomes of events by visitors who are not known to be
+    anybody, `discloses` the purposes whose answers a payload tells the vendor, `click_targets` the targets of a
+    profile any of which tells the vendor who clicked its mail, `anonymous_targets` those that carry a stranger's own
+    id (none where there is no such thing), `features` what the vendor can only do with certain properties, and
     `parameters` the keys that `from_reader` reads, for editors.
     """
 
     integration: ClassVar[str]
     purposes: ClassVar[frozenset[str]]
     max_batch: ClassVar[int]
+    max_event_age_s: ClassVar[float | None]
+    anonymous_targets: ClassVar[frozenset[str]]
     rate: ClassVar[Rate]
     anonymous: ClassVar[Anonymous]
     click_targets: ClassVar[frozenset[str]]
+    discloses: ClassVar[frozenset[str]]
     features: ClassVar[tuple[Feature, ...]]
     parameters: ClassVar[Shape]
 
@@ -69,6 +75,25 @@ class Destination(Protocol):
 
         `now_ms` is the moment of sending, for what depends on it (an access token's end, a signature's time).
         Who drives it counts a transport failure as a retry of every payload and closes the conversation.
+        """
+        ...
+
+
+@runtime_checkable
+class CanErase(Protocol):
+    """What a destination adds when its vendor has a call that erases a person; `erase_rate` is what it allows."""
+
+    erase_rate: ClassVar[Rate]
+
+    @property
+    def account(self) -> str:
+        """Name the account, as `Destination.account` does."""
+        ...
+
+    def erase(self, person: Identifiers) -> Conversation | None:
+        """Yield the request that erases whom one identifier names, and return one outcome; None: no call for its kind.
+
+        Delivered means that the vendor took the request; Refused and Rejected that somebody has to do it by hand.
         """
         ...
 

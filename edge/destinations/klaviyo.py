@@ -33,6 +33,7 @@ from edge.delivery import (
 )
 from edge.destinations.base import Anonymous, Feature, account_of, read_base_url, without_nulls
 from edge.jsontree import number_of
+from edge.person import Identifiers
 from edge.secret import Secret
 from edge.settings import Reader
 from edge.shapes import Shape, base_url, choice, secret, section, word
@@ -125,9 +126,13 @@ class Klaviyo:
     integration: ClassVar[str] = "klaviyo-events-api"
     purposes: ClassVar[frozenset[str]] = frozenset({"marketing"})
     max_batch: ClassVar[int] = 1
+    max_event_age_s: ClassVar[float | None] = None
+    anonymous_targets: ClassVar[frozenset[str]] = frozenset({"anonymous_id", "$anonymous_id"})
     rate: ClassVar[Rate] = Rate(burst_per_s=350, steady_per_min=3_500)
+    erase_rate: ClassVar[Rate] = Rate(burst_per_s=3, steady_per_min=60)
     anonymous: ClassVar[Anonymous] = "hold"
     click_targets: ClassVar[frozenset[str]] = frozenset({"_kx", "$exchange_id"})
+    discloses: ClassVar[frozenset[str]] = frozenset()
     features: ClassVar[tuple[Feature, ...]] = FEATURES
     parameters: ClassVar[Shape] = PARAMETERS
 
@@ -171,7 +176,26 @@ class Klaviyo:
                 return [*outcomes, *[outcome] * (len(payloads) - len(outcomes))]
         return outcomes
 
+    def erase(self, person: Identifiers) -> Conversation | None:
+        """Ask for the deletion of one profile, by an e-mail or a phone number; Klaviyo takes exactly one of them.
+
+        Source: Klaviyo Data Privacy API, Request Profile Deletion, revision 2026-10-15.
+        """
+        if person.email is not None:
+            return self._erase({"email": person.email})
+        return self._erase({"phone_number": person.phone}) if person.phone is not None else None
+
+    def _erase(self, identifier: dict[str, str]) -> Conversation:
+        profile = {"data": {"type": "profile", "attributes": identifier}}
+        job = {"data": {"type": "data-privacy-deletion-job", "attributes": {"profile": profile}}}
+        response = yield self._post("/api/data-privacy-deletion-jobs", orjson.dumps(job))
+        return [read(response)]
+
     def _request(self, payload: Payload) -> Request:
+        body = _marked_backfill(payload.body) if payload.is_backfill else payload.body
+        return self._post("/api/events", body)
+
+    def _post(self, path: str, body: bytes) -> Request:
         headers = {
             "Authorization": f"Klaviyo-API-Key {self.private_api_key.reveal()}",
             "revision": self.revision,
@@ -179,8 +203,7 @@ class Klaviyo:
             "Accept": JSON_API,
             "X-Klaviyo-User-Agent": f"datafly-edge/{__version__}",
         }
-        body = _marked_backfill(payload.body) if payload.is_backfill else payload.body
-        return Request("POST", f"{self.base_url}/api/events", headers, body)
+        return Request("POST", f"{self.base_url}{path}", headers, body)
 
 
 def read(response: Response) -> Outcome:
@@ -244,7 +267,7 @@ def _attributes(rendered: Rendered) -> dict[str, object]:
         "time": datetime.fromtimestamp(rendered.time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         **_money(properties, rendered.currency),
         "metric": {"data": {"type": "metric", "attributes": {"name": rendered.metric}}},
-        "profile": {"data": {"type": "profile", "attributes": _profile(rendered.profile)}},
+        "profile": {"data": {"type": "profile", "attributes": _profile(rendered.profile, rendered.stranger_id)}},
         "properties": properties,
     }
     if len(properties) > MAX_PROPERTIES:
@@ -288,9 +311,9 @@ def _money(properties: dict[str, object], currency: str | None) -> dict[str, obj
     return {"value": number}
 
 
-def _profile(mapped: dict[str, object]) -> dict[str, object]:
+def _profile(mapped: dict[str, object], anonymous_id: str | None) -> dict[str, object]:
     """Sort what was mapped into identifiers, attributes, location and the shop's own properties; blanks say nothing."""
-    identifiers: dict[str, str] = {}
+    identifiers: dict[str, str] = {} if anonymous_id is None else {"anonymous_id": anonymous_id}
     attributes: dict[str, str] = {}
     location: dict[str, object] = {}
     own: dict[str, object] = {}

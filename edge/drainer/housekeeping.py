@@ -44,6 +44,14 @@ class Housekeeping:
             expired += early
         return expired
 
+    async def end_unanswered(self, ledger: DeliveryLedger, wait_for_s: float) -> int:
+        """End what waited for an answer about consent for longer than it may."""
+        now_ms = self._clock.now_ms()
+        wait_ms, ended = min(round(wait_for_s * 1_000), self._keep_for_ms), 0
+        while page := await ledger.end_unanswered(now_ms - wait_ms, EXPIRE_PAGE, now_ms):
+            ended += page
+        return ended
+
     async def expire_orphans(self) -> None:
         """End what is open in pipelines whose file is gone, after `spool.keep_for`."""
         now_ms = self._clock.now_ms()

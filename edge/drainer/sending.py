@@ -1,8 +1,9 @@
 """Sending jobs: visitors side by side, one visitor's events in order, each answer turned into a settlement."""
 
 import asyncio
+import math
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -46,7 +47,11 @@ UNCLEAR_WAIT_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One event on its way to one destination; `attempts` were made before."""
+    """One event on its way to one destination; `attempts` were made before.
+
+    `is_stranger`: it goes under its visitor's own id; `joins`: it says beside that who it is.
+    Denials of `asks` by one of `persons` stop it, as the visitor's do. `told` was granted when it was rendered.
+    """
 
     seq: int
     visitor: int
@@ -56,6 +61,12 @@ class Job:
     event_id: str = ""
     event_name: str = ""
     was_unclear: bool = False
+    is_live: bool = True
+    is_stranger: bool = False
+    joins: bool = False
+    persons: tuple[int, ...] = ()
+    asks: Purpose = Purpose.NONE
+    told: Purpose = Purpose.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,7 @@ class Sender:
         clock: Clock,
         uniform: Uniform,
         pause: Callable[[float], Awaitable[None]],
-        denied: Callable[[int], Purpose],
+        denied: Callable[[int, Iterable[int], Purpose], Purpose],
         metrics: DrainerMetrics,
         concurrency: int,
     ) -> None:
@@ -90,12 +101,15 @@ class Sender:
         self._turns = asyncio.Semaphore(concurrency)
         self.is_stopping = False
 
-    async def send(self, jobs: Sequence[Job]) -> list[Settlement]:
-        """Send jobs and give a settlement for each; those that had to stay behind wait without an attempt."""
+    async def send(self, jobs: Sequence[Job], *, until_s: float = math.inf) -> list[Settlement]:
+        """Send jobs and give a settlement for each; those that had to stay behind wait without an attempt.
+
+        Nothing is begun at `until_s` (monotonic) or later.
+        """
         by_visitor: dict[int, list[Job]] = {}
         for job in jobs:
             by_visitor.setdefault(job.visitor, []).append(job)
-        tasks = [asyncio.create_task(self._send_in_order(group)) for group in by_visitor.values()]
+        tasks = [asyncio.create_task(self._send_in_order(group, until_s)) for group in by_visitor.values()]
         try:
             groups = await asyncio.gather(*tasks)
         except BaseException:
@@ -106,20 +120,29 @@ class Sender:
             raise
         return [settlement for group in groups for settlement in group]
 
-    async def _send_in_order(self, jobs: Sequence[Job]) -> list[Settlement]:
+    async def _send_in_order(self, jobs: Sequence[Job], until_s: float) -> list[Settlement]:
         settlements: list[Settlement] = []
         async with self._turns:
             for index, job in enumerate(jobs):
-                if not await self._may_send():
+                if self._clock.monotonic_s() >= until_s or not await self._may_send():
                     return settlements + [self._stay_behind(later) for later in jobs[index:]]
-                if self._pipeline.purposes & self._denied(job.visitor):
-                    settlements.append(replace(self._end(job, Fate.WITHHELD), attempts=job.attempts))
+                stopped = self._stopped(job)
+                if stopped is not None:
+                    settlements.append(stopped)
                     continue
                 settlement = self._settlement(job, await self._ask(job))
                 settlements.append(settlement)
                 if settlement.fate is Fate.WAITING:
                     return settlements + [self._stay_behind(later) for later in jobs[index + 1 :]]
         return settlements
+
+    def _stopped(self, job: Job) -> Settlement | None:
+        """End what may not go out any more, at the last moment."""
+        if self._pipeline.purposes & self._denied(job.visitor, job.persons, job.asks):
+            return replace(self._end(job, Fate.WITHHELD), attempts=job.attempts)
+        if self._pipeline.is_refused_at(job.payload.time_ms, self._clock.now_ms()):
+            return replace(self._end(job, Fate.EXPIRED), attempts=job.attempts, reason=self._pipeline.age_limit)
+        return None
 
     async def _may_send(self) -> bool:
         """Wait for the budget's turn; False when the pipeline closed meanwhile or the vendor asks for a long rest."""
@@ -182,6 +205,7 @@ class Sender:
             attempts=job.attempts + 1,
             event_id=job.event_id,
             event_name=job.event_name,
+            is_stranger=job.is_stranger,
         )
 
     def _stay_behind(self, job: Job) -> Settlement:
@@ -200,6 +224,9 @@ def waiting(job: Job, due_ms: int | None, reason: str, *, attempts: int) -> Sett
         time_ms=job.payload.time_ms,
         since_ms=job.since_ms,
         reason=reason,
+        is_live=job.is_live,
+        is_stranger=job.is_stranger,
+        told=job.told,
     )
 
 

@@ -6,14 +6,14 @@ from edge.identity.claims import (
     NOBODY,
     SERVER_LEVEL,
     claim_from,
-    click_token,
     level_of,
     normal,
     session_of,
 )
 from edge.identity.graph import Graph
-from edge.identity.linking import Change, Claim, link
+from edge.identity.linking import Change, Claim, link, says_nothing_new
 from edge.identity.merging import merge
+from edge.identity.traces import Named, Traces
 
 __all__ = [
     "BROWSER_LEVEL",
@@ -23,11 +23,13 @@ __all__ = [
     "Change",
     "Claim",
     "Graph",
+    "Named",
+    "Traces",
     "claim_from",
-    "click_token",
     "level_of",
     "link",
     "merge",
     "normal",
+    "says_nothing_new",
     "session_of",
 ]

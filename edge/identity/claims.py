@@ -1,10 +1,9 @@
-"""What an event claims: its level of evidence, identifiers in normal form, the click token, the session."""
+"""What an event claims: its level of evidence, identifiers in normal form, the session."""
 
 import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final
-from urllib.parse import unquote
 
 import phonenumbers
 
@@ -20,8 +19,6 @@ SERVER_SOURCES = ("server:", "hook:")
 MAX_EMAIL_CHARS = 254
 MAX_CUSTOMER_ID_CHARS = 255
 _EMAIL = re.compile(r"[^@\s<>\"',;:()\[\]\\]+@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
-_CLICK_TOKEN = re.compile(r"[?&]_kx=([^&#]{1,1024})")
-_TOKEN = re.compile(r"[A-Za-z0-9_.~+/=-]{1,512}")
 # What forms and templates send when nobody was asked.
 _PLACEHOLDERS = frozenset({"null", "undefined", "none", "nan", "0", "guest", "anonymous", "test@test.com", "a@a.com"})
 
@@ -53,7 +50,7 @@ def claim_from(traits: Mapping[str, JSON], region: str) -> tuple[Identifiers, li
             dropped.append(kind)
         else:
             values[kind] = value
-    return Identifiers(**values), dropped
+    return Identifiers.of(values), dropped
 
 
 NOBODY: Final = Identifiers()
@@ -71,17 +68,6 @@ def normal(kind: Kind, raw: JSON, region: str) -> str | None:
     if kind == "phone":
         return _phone(text, region)
     return text if len(text) <= MAX_CUSTOMER_ID_CHARS else None
-
-
-def click_token(context: Mapping[str, JSON]) -> str | None:
-    """Give the `_kx` of the page's URL, by which Klaviyo knows whose mail was clicked; None where there is none."""
-    page = context.get("page")
-    url = page.get("url") if isinstance(page, dict) else None
-    if not isinstance(url, str) or "_kx=" not in url:
-        return None
-    found = _CLICK_TOKEN.search(url)
-    token = unquote(found[1]) if found else ""
-    return token if _TOKEN.fullmatch(token) else None
 
 
 def session_of(context: Mapping[str, JSON]) -> bytes | None:

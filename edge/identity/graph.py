@@ -41,7 +41,7 @@ class Graph:
 
     def identifiers(self, person: int | None) -> Identifiers:
         """Give the same as plain values."""
-        return Identifiers(**{kind: fact.value for kind, fact in self.facts(person).items()})
+        return Identifiers.of({kind: fact.value for kind, fact in self.facts(person).items()})
 
     def canonical(self, person: int) -> int:
         """Give the person that somebody is one with."""
@@ -54,6 +54,10 @@ class Graph:
     def persons(self) -> Iterable[int]:
         """Give everybody of whom anything is known here."""
         return self._founders.keys()
+
+    def knows(self, person: int) -> bool:
+        """Tell whether all that is known of somebody is here."""
+        return person in self._founders or person in self._of or person in self._canonical
 
     def are_one(self, one: int | None, other: int | None) -> bool:
         """Tell whether two numbers mean one human."""

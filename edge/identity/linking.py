@@ -57,6 +57,18 @@ def link(person: int | None, claim: Claim, graph: Graph) -> Change | None:
     return _said_by_browser(person, claim, graph)
 
 
+def says_nothing_new(said: Identifiers, spoken: Identifiers | None) -> bool:
+    """Tell whether a browser's claim changes nothing because its visitor's person is known by all of it already.
+
+    Then `link` gives None whatever else the graph holds: what is said agrees with the person kind by kind, so nothing
+    is corrected, nobody else is meant and there is nothing to gain.
+
+    Args:
+        spoken: what the visitor's person is known by, None where nobody or too little is known.
+    """
+    return spoken is not None and all(value == getattr(spoken, kind) for kind, value in said.items())
+
+
 def _said_by_browser(person: int | None, claim: Claim, graph: Graph) -> Change | None:
     own = graph.facts(person)
     said = dict(claim.identifiers.items())

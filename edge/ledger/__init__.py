@@ -2,9 +2,21 @@
 
 from edge.ledger.database import Database, LedgerSettings
 from edge.ledger.delivering import DeliveryLedger
+from edge.ledger.erasing import ErasureLedger
 from edge.ledger.looking import LedgerView
 from edge.ledger.resolving import ResolverLedger
 from edge.ledger.trimming import TrimLedger
 from edge.ledger.undoing import UndoLedger
+from edge.ledger.vendor_erasing import VendorErasureLedger
 
-__all__ = ["Database", "DeliveryLedger", "LedgerSettings", "LedgerView", "ResolverLedger", "TrimLedger", "UndoLedger"]
+__all__ = [
+    "Database",
+    "DeliveryLedger",
+    "ErasureLedger",
+    "LedgerSettings",
+    "LedgerView",
+    "ResolverLedger",
+    "TrimLedger",
+    "UndoLedger",
+    "VendorErasureLedger",
+]

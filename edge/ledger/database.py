@@ -118,6 +118,30 @@ class Database:
             except sqlite3.Error as error:
                 raise StorageFailed(f"the ledger cannot be read: {error}") from error
 
+    async def compact(self) -> bool:
+        """Write the file anew, without freed pages and what lay beside rows, and empty the log behind it.
+
+        Readers go on meanwhile; False while one of them keeps the log from being emptied. Takes as long as copying the
+        file, and as much room for as long.
+
+        Raises:
+            StorageFull: there is no room for the copy; nothing has changed.
+            StorageFailed: the disk or SQLite failed.
+        """
+        async with self._turn:
+            try:
+                await self._db.execute_fetchall("PRAGMA temp_store = FILE")  # a large ledger must not fill the memory
+                await self._db.execute("VACUUM")
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                    raise StorageFull("no room for a copy of the ledger") from error
+                raise StorageFailed(f"the ledger cannot be written anew: {error}") from error
+            finally:
+                await self._db.execute_fetchall("PRAGMA temp_store = MEMORY")
+            async with self._look:
+                is_busy: int = (await fetch(self._db, "PRAGMA wal_checkpoint(TRUNCATE)"))[0][0]
+        return not is_busy
+
     async def _leave_transaction(self) -> None:
         if self._db.in_transaction:
             await self._db.execute("ROLLBACK")
@@ -131,6 +155,12 @@ async def open_read_only(path: Path) -> aiosqlite.Connection:
 async def fetch(db: aiosqlite.Connection, sql: str, values: Sequence[Value] = ()) -> list[Any]:
     """Give all rows of a statement."""
     return list(await db.execute_fetchall(sql, values))
+
+
+async def put(db: aiosqlite.Connection, sql: str, rows: Sequence[Sequence[Value]]) -> None:
+    """Write rows with one statement; for none not even the writing thread is asked."""
+    if rows:
+        await db.executemany(sql, rows)
 
 
 async def fetch_in(db: aiosqlite.Connection, sql: str, members: Iterable[Value], *before: Value) -> list[Any]:

@@ -6,17 +6,18 @@ from typing import Any
 
 import aiosqlite
 
-from edge.consent import ALL_PURPOSES, Purpose
+from edge.consent import Purpose
+from edge.consent_now import Decided, Since, as_of_now
+from edge.ledger.answers import JOURNAL_COLUMNS, JOURNAL_WIDTH, SINCE_COLUMNS, Elsewhere, find_elsewhere
 from edge.ledger.database import checksum, fetch, fetch_in
 from edge.ledger.records import JournalFate
+from edge.person import anonymous_id
 
-# With who it is, and what the visitor, or the browser's newest epoch, has denied by now.
-DECISIONS = """
-SELECT j.seq, j.key, j.visitor, j.granted, j.basis, j.fate, j.received_at_ms, j.checksum, v.person,
-       coalesce(v.denied, 0) | coalesce(
-           (SELECT n.denied FROM visitor n WHERE n.browser = v.browser ORDER BY n.epoch DESC LIMIT 1), 0)
-FROM journal j LEFT JOIN visitor v ON v.id = j.visitor WHERE j.seq IN ({}) ORDER BY j.seq
-"""
+# With who it is, and what was answered by now.
+DECISIONS = f"""
+SELECT {JOURNAL_COLUMNS}, v.person, v.epoch, {SINCE_COLUMNS}
+FROM journal j LEFT JOIN visitor v ON v.id = j.visitor WHERE j.seq IN ({{}}) ORDER BY j.seq
+"""  # noqa: S608  # the names of columns, which stand in this package
 JOURNAL_ENDS = "SELECT (SELECT min(seq) FROM journal), (SELECT max(seq) FROM journal)"
 RECEIVED_FROM = "SELECT seq, received_at_ms FROM journal WHERE seq >= ? ORDER BY seq LIMIT 1"
 OPEN_FROM = "SELECT seq FROM journal WHERE seq >= ? AND seq <= ? AND fate = 0 ORDER BY seq LIMIT 1"
@@ -24,7 +25,7 @@ OPEN_FROM = "SELECT seq FROM journal WHERE seq >= ? AND seq <= ? AND fate = 0 OR
 
 @dataclass(frozen=True, slots=True)
 class DecisionView:
-    """One event's decision; of what was `granted` then, `withdrawn` is denied by now.
+    """One event's decision; of what was `granted` then or since, `withdrawn` is denied by now. `waits` is still open.
 
     A row whose checksum does not match is DAMAGED, whatever else it says.
     """
@@ -37,11 +38,15 @@ class DecisionView:
     basis: str
     fate: JournalFate
     received_at_ms: int
+    waits: Purpose = Purpose.NONE
+    anonymous_id: str | None = None
 
 
 async def read_decisions(db: aiosqlite.Connection, seqs: Iterable[int]) -> list[DecisionView]:
     """Give what holds for events now; those that are not in the journal are missing."""
-    return [_decision(row) for row in await fetch_in(db, DECISIONS, seqs)]
+    rows = await fetch_in(db, DECISIONS, seqs)
+    elsewhere = await find_elsewhere(db, (row[10] for row in rows if row[7] and row[10] is not None))
+    return [_decision(row, elsewhere) for row in rows]
 
 
 async def find_first_since(db: aiosqlite.Connection, at_ms: int) -> int:
@@ -75,16 +80,21 @@ async def find_open_from(db: aiosqlite.Connection, seqs: Iterable[int], last: in
     return found
 
 
-def _decision(row: tuple[Any, ...]) -> DecisionView:
-    seq, _, visitor, granted, basis, fate, received_at_ms, check, person, denied = row
-    is_sound = check == checksum(*row[:7])
+def _decision(row: tuple[Any, ...], elsewhere: dict[int, Elsewhere]) -> DecisionView:
+    seq, _, visitor, granted, waits, basis, fate, is_server, received_at_ms, check, person, epoch, *said = row
+    browser, own_granted, own_denied, browser_denied = said
+    told = elsewhere[person].but(browser) if person in elsewhere else None
+    now = as_of_now(Decided(granted, waits, bool(is_server)), Since(own_granted, own_denied, browser_denied, told))
+    is_sound = check == checksum(*row[:JOURNAL_WIDTH])
     return DecisionView(
         seq=seq,
         visitor=visitor,
         person=person,
-        granted=Purpose(granted) & ALL_PURPOSES,
-        withdrawn=Purpose(granted) & Purpose(denied) & ALL_PURPOSES,
+        granted=now.granted | now.withdrawn,
+        withdrawn=now.withdrawn,
         basis=basis,
         fate=JournalFate(fate) if is_sound else JournalFate.DAMAGED,
         received_at_ms=received_at_ms,
+        waits=now.waits,
+        anonymous_id=None if browser is None else anonymous_id(browser, epoch),
     )

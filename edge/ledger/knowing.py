@@ -7,7 +7,7 @@ import aiosqlite
 
 from edge.ledger.database import fetch, fetch_in
 from edge.ledger.persons import one_with
-from edge.person import Kind
+from edge.person import KeptKind, Kind
 
 OWNERS = "SELECT person FROM identifier WHERE kind IN ('customer_id', 'email', 'phone') AND value IN ({}) ORDER BY seq"
 OF_BROWSER = "SELECT id FROM visitor WHERE browser = ? ORDER BY epoch"
@@ -21,6 +21,7 @@ FROM visitor v LEFT JOIN journal j ON j.seq = v.linked_seq WHERE v."""
 # Without an index on the person, as only these verbs ask for it.
 BY_PERSON, BY_ID = VISITORS + "person IN ({}) ORDER BY v.id", VISITORS + "id IN ({}) ORDER BY v.id"
 ALIASES = "SELECT person, canonical, level, seq, at_ms, undone_seq FROM alias WHERE person IN ({}) ORDER BY seq"
+VENDOR_IDS = "SELECT visitor, kind, value, seq, at_ms FROM vendor_id WHERE visitor IN ({}) ORDER BY visitor, kind, seq"
 QUARANTINED_OF = "SELECT seq, visitor, kind, value, reason FROM quarantine WHERE visitor IN ({}) ORDER BY seq"
 QUARANTINED_AS = "SELECT seq, visitor, kind, value, reason FROM quarantine WHERE value IN ({}) ORDER BY seq"
 
@@ -74,6 +75,17 @@ class QuarantineView:
 
 
 @dataclass(frozen=True, slots=True)
+class VendorIdView:
+    """What a vendor knows a visitor by, since which event, and since when it is as old as it is."""
+
+    visitor: int
+    kind: KeptKind
+    value: str
+    seq: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class PersonView:
     """What is known of one human. `person` None: of a visitor, or a value, whom nobody knows."""
 
@@ -82,6 +94,7 @@ class PersonView:
     visitors: tuple[EpochView, ...]
     aliases: tuple[AliasView, ...]
     quarantined: tuple[QuarantineView, ...]
+    vendor_ids: tuple[VendorIdView, ...] = ()
 
 
 async def find_person(
@@ -106,7 +119,7 @@ async def find_person(
     )
     if strangers or (quarantined and not found):
         claims = tuple(QuarantineView(*row) for row in quarantined)
-        found.append(PersonView(None, (), strangers, (), claims))
+        found.append(PersonView(None, (), strangers, (), claims, await _vendor_ids(db, strangers)))
     return found
 
 
@@ -121,4 +134,9 @@ async def _view(db: aiosqlite.Connection, person: int, members: set[int]) -> Per
         visitors=visitors,
         aliases=tuple(AliasView(*row) for row in await fetch_in(db, ALIASES, members)),
         quarantined=tuple(QuarantineView(*row) for row in sorted({*by_visitor, *by_value})),
+        vendor_ids=await _vendor_ids(db, visitors),
     )
+
+
+async def _vendor_ids(db: aiosqlite.Connection, visitors: Iterable[EpochView]) -> tuple[VendorIdView, ...]:
+    return tuple(VendorIdView(*row) for row in await fetch_in(db, VENDOR_IDS, [one.visitor for one in visitors]))

@@ -1,47 +1,40 @@
 """Looking from outside: what the verbs that show something read. Read-only, while the service runs."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import aiosqlite
 
-from edge.delivery import Fate
 from edge.ledger.consent_log import ChainReport, LoggedConsent, check_chain, read_consents
 from edge.ledger.database import fetch, fetch_in, open_read_only
 from edge.ledger.decisions import DecisionView, find_first_since, find_open_from, read_decisions
-from edge.ledger.fates import fate_at
+from edge.ledger.erasing import Erasure, recent_erasures
 from edge.ledger.knowing import PersonView, find_person
-from edge.ledger.persons import clicks_of, identifiers_of, one_with
+from edge.ledger.persons import identifiers_of, one_with, vendor_ids_of
 from edge.ledger.records import JournalFate, Quarantined
-from edge.person import Identifiers, Kind
+from edge.ledger.standing import JournalEntry, PipelineFate, find_fates
+from edge.ledger.theirs import Found, Whom, find_theirs
+from edge.ledger.vendor_erasing import VendorErasure, vendor_erasures
+from edge.person import Identifiers, Kind, VendorId
+from edge.vendor_ids import known_at
 
-PIPELINES = "SELECT id, name, cursor FROM pipeline ORDER BY name"
 # One statement, so that a page settled meanwhile is in the cursor and in the tally, or in neither.
 DEPTHS = """
 SELECT p.name, p.cursor, p.paused, r.cursor, t.fate, t.events
 FROM pipeline p CROSS JOIN resolver r LEFT JOIN tally t ON t.pipeline = p.id ORDER BY p.name
 """
 JOURNAL_BY_KEY = (
-    "SELECT seq, key, visitor, granted, basis, fate, received_at_ms FROM journal WHERE key IN ({}) ORDER BY seq"
+    "SELECT seq, key, visitor, granted, basis, fate, received_at_ms, waits FROM journal WHERE key IN ({}) ORDER BY seq"
 )
 JOURNAL_BY_SEQ = (
-    "SELECT seq, key, visitor, granted, basis, fate, received_at_ms FROM journal WHERE seq IN ({}) ORDER BY seq"
+    "SELECT seq, key, visitor, granted, basis, fate, received_at_ms, waits FROM journal WHERE seq IN ({}) ORDER BY seq"
 )
 VISITOR = "SELECT id, browser, epoch, person, linked_seq FROM visitor WHERE id = ?"
 QUARANTINED = "SELECT seq, visitor, kind, value, reason FROM quarantine WHERE seq = ? ORDER BY kind"
-PAGE_OF = """
-SELECT p.first, p.taken_at_ms, p.settled_at_ms, p.attempts, p.fates, r.hash
-FROM page p JOIN revision r ON r.id = p.revision
-WHERE p.pipeline = ? AND p.last >= ? ORDER BY p.last LIMIT 1
-"""
-SETTLED = """
-SELECT s.fate, s.attempts, s.settled_at_ms, r.hash FROM settled s JOIN revision r ON r.id = s.revision
-WHERE s.pipeline = ? AND s.seq = ?
-"""
-WAITING = """
-SELECT attempts, due_at_ms, reason, since_ms FROM waiting WHERE pipeline = ? AND visitor = ? AND seq = ?
+HELD_FOR_CONSENT = """
+SELECT count(*) FROM held WHERE pipeline = (SELECT id FROM pipeline WHERE name = ?) AND waits <> 0
 """
 # By the index on seq: the lowest number is found without reading what is held.
 OLDEST_HELD = """
@@ -52,6 +45,10 @@ OLDEST_WAITING = "SELECT min(seq) FROM waiting WHERE pipeline = (SELECT id FROM 
 BROWSERS_OF = """
 SELECT browser, min(id) AS first FROM visitor WHERE person IN ({}) GROUP BY browser ORDER BY first
 """
+COUNTS_OF = tuple(
+    f"SELECT count(*) FROM {table} WHERE visitor IN ({{}})"  # noqa: S608 - our own words
+    for table in ("journal", "waiting", "held", "dead")
+)
 OWNER = "SELECT person FROM identifier WHERE kind = ? AND value = ? AND until_seq IS NULL"
 FIRST_OF_ORDER = "SELECT seq FROM purchase WHERE order_key = ?"
 DEAD = """
@@ -74,19 +71,6 @@ class PipelineDepth:
 
 
 @dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """One event's decisions, as stored."""
-
-    seq: int
-    key: bytes
-    visitor: int | None
-    granted: int
-    basis: str
-    fate: JournalFate
-    received_at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class VisitorView:
     """A visitor and who it is."""
 
@@ -96,24 +80,6 @@ class VisitorView:
     person: int | None
     linked_seq: int | None
     identifiers: Identifiers
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineFate:
-    """Where one event stands in one pipeline. `fate` None: the pipeline has not come to it yet.
-
-    `first_fate` is what its page said first (waiting or held) where it ended later.
-    """
-
-    pipeline: str
-    fate: Fate | None
-    first_fate: Fate | None = None
-    attempts: int = 0
-    taken_at_ms: int | None = None
-    settled_at_ms: int | None = None
-    due_at_ms: int | None = None
-    reason: str = ""
-    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +147,33 @@ class LedgerView:
         """Give what persons are known by."""
         return await identifiers_of(self._db, persons)
 
-    async def clicks(self, visitors: Iterable[int]) -> dict[int, str]:
-        """Give visitors' newest click tokens."""
-        return await clicks_of(self._db, visitors)
+    async def vendor_ids(self, visitors: Iterable[int]) -> dict[int, tuple[VendorId, ...]]:
+        """Give the newest of each kind of visitors' vendor ids, also those too old."""
+        return await vendor_ids_of(self._db, visitors)
 
     async def known_of(self, *, values: Iterable[str], browser: str | None, visitor: int | None) -> list[PersonView]:
         """Give all that is known of everybody whom identifiers, a browser or a visitor lead to."""
         return await find_person(self._db, values=values, browser=browser, visitor=visitor)
+
+    async def theirs(self, whom: Whom) -> Found:
+        """Give what an erasure of somebody would take away."""
+        return await find_theirs(self._db, whom)
+
+    async def count_of(self, visitors: Iterable[int]) -> tuple[int, int]:
+        """Count visitors' events, and those of their deliveries that are open or dead."""
+        visitors = list(visitors)
+        counts = [sum(row[0] for row in await fetch_in(self._db, sql, visitors)) for sql in COUNTS_OF]
+        return counts[0], sum(counts[1:])
+
+    async def erasures(self, limit: int = 20) -> list[tuple[Erasure, list[VendorErasure]]]:
+        """Give the latest erasures, the newest first, each with what vendors were asked."""
+        found = await recent_erasures(self._db, limit)
+        return [(one, await vendor_erasures(self._db, one.id)) for one in found]
+
+    async def late_bodies(self) -> int:
+        """Count late arrivals of erased persons whose bodies still lie in the spool."""
+        count: int = (await fetch(self._db, "SELECT count(*) FROM erasing WHERE erasure IS NULL"))[0][0]
+        return count
 
     async def quarantined(self, seq: int) -> list[Quarantined]:
         """Give what an event claimed over a limit."""
@@ -201,22 +187,22 @@ class LedgerView:
         """Give, for each of rising numbers, the first event from it up to `last` that goes on to the pipelines."""
         return await find_open_from(self._db, seqs, last)
 
-    async def visitor(self, visitor: int) -> VisitorView | None:
-        """Give a visitor with its person's identifiers."""
+    async def visitor(self, visitor: int, at_ms: int) -> VisitorView | None:
+        """Give a visitor with its person's identifiers, and of its vendor ids what holds for an event of a moment."""
         rows = await fetch(self._db, VISITOR, (visitor,))
         if not rows:
             return None
         number, browser, epoch, person, linked_seq = rows[0]
         people = await identifiers_of(self._db, [person] if person is not None else [])
-        known = replace(people.get(person, Identifiers()), kx=(await self.clicks([visitor])).get(visitor))
+        kept = (await self.vendor_ids([visitor])).get(visitor, ())
+        known = known_at(people.get(person, Identifiers()), kept, at_ms)
         return VisitorView(number, browser.hex(), epoch, person, linked_seq, known)
 
     async def fates(self, entry: JournalEntry) -> list[PipelineFate]:
         """Give where one event stands in every pipeline, all at one moment."""
         await self._db.execute("BEGIN")
         try:
-            places = await fetch(self._db, PIPELINES)
-            return [await self._fate(number, name, cursor, entry) for number, name, cursor in places]
+            return await find_fates(self._db, entry)
         finally:
             await self._db.execute("COMMIT")
 
@@ -243,6 +229,10 @@ class LedgerView:
         """Give the lowest sequence number that a pipeline holds."""
         return await self._one(OLDEST_HELD, pipeline)
 
+    async def held_for_consent(self, pipeline: str) -> int:
+        """Count what a pipeline holds until somebody answers about consent."""
+        return await self._one(HELD_FOR_CONSENT, pipeline) or 0
+
     async def oldest_waiting(self, pipeline: str) -> int | None:
         """Give the lowest sequence number that waits in a pipeline."""
         return await self._one(OLDEST_WAITING, pipeline)
@@ -262,55 +252,7 @@ class LedgerView:
         seq: int | None = rows[0][0] if rows else None
         return seq
 
-    async def _fate(self, pipeline: int, name: str, cursor: int, entry: JournalEntry) -> PipelineFate:
-        if entry.seq > cursor:
-            return PipelineFate(name, None)
-        pages = await fetch(self._db, PAGE_OF, (pipeline, entry.seq))
-        if not pages or pages[0][0] > entry.seq:
-            return PipelineFate(name, None, reason="from before this pipeline began, or no longer kept")
-        first, taken_ms, settled_ms, attempts, fates, content_hash = pages[0]
-        fate = fate_at(fates, entry.seq - first)
-        now = PipelineFate(name, fate, None, attempts, taken_ms, settled_ms, hash=content_hash)
-        if fate in (Fate.WAITING, Fate.HELD):
-            return await self._later(pipeline, entry, now)
-        return await self._with_reason(pipeline, entry, now)
-
-    async def _later(self, pipeline: int, entry: JournalEntry, page: PipelineFate) -> PipelineFate:
-        """Follow an event that was left open: still waiting or held, or ended since."""
-        settled = await fetch(self._db, SETTLED, (pipeline, entry.seq))
-        if settled:
-            fate, attempts, settled_ms, content_hash = settled[0]
-            ended = PipelineFate(
-                page.pipeline, Fate(fate), page.fate, attempts, page.taken_at_ms, settled_ms, hash=content_hash
-            )
-            return await self._with_reason(pipeline, entry, ended)
-        waiting = await fetch(self._db, WAITING, (pipeline, entry.visitor, entry.seq))
-        if waiting:
-            attempts, due_ms, reason, _ = waiting[0]
-            first = page.fate if page.fate is not Fate.WAITING else None
-            return PipelineFate(
-                page.pipeline, Fate.WAITING, first, attempts, page.taken_at_ms, None, due_ms, reason, page.hash
-            )
-        return page
-
-    async def _with_reason(self, pipeline: int, entry: JournalEntry, fate: PipelineFate) -> PipelineFate:
-        if fate.fate is not Fate.DEAD:
-            return fate
-        rows = await fetch(self._db, "SELECT reason FROM dead WHERE pipeline = ? AND seq = ?", (pipeline, entry.seq))
-        reason = rows[0][0] if rows else "the letter is gone"
-        return PipelineFate(
-            fate.pipeline,
-            fate.fate,
-            fate.first_fate,
-            fate.attempts,
-            fate.taken_at_ms,
-            fate.settled_at_ms,
-            None,
-            reason,
-            fate.hash,
-        )
-
 
 def _entry(row: tuple[Any, ...]) -> JournalEntry:
-    seq, key, visitor, granted, basis, fate, received_at_ms = row
-    return JournalEntry(seq, key, visitor, granted, basis, JournalFate(fate), received_at_ms)
+    seq, key, visitor, granted, basis, fate, received_at_ms, waits = row
+    return JournalEntry(seq, key, visitor, granted, basis, JournalFate(fate), received_at_ms, waits)

@@ -61,15 +61,19 @@ MIGRATIONS: tuple[str, ...] = (
         sessions      BLOB NOT NULL DEFAULT x'',
         UNIQUE (browser, epoch)
     ) STRICT;
+    -- For what a person's browsers are known by, which servers' events are given, and what is held of those events.
+    CREATE INDEX visitor_person ON visitor (person, id) WHERE person IS NOT NULL;
     -- For what a person answered: servers' events about it ask.
     CREATE INDEX visitor_answered ON visitor (person) WHERE person IS NOT NULL AND answer_source IS NOT NULL;
 
-    -- What a vendor knows a visitor by and names nobody here, the newest last; kx is a click token of Klaviyo's mails.
+    -- What a vendor knows a visitor by and names nobody here, the newest last; at_ms says since when it is as old as it
+    -- is. kx is a click token of Klaviyo's mails; device is what a known visitor's browser was seen with.
     CREATE TABLE vendor_id (
         visitor INTEGER NOT NULL,
         kind    TEXT NOT NULL,
         seq     INTEGER NOT NULL,
         value   TEXT NOT NULL,
+        at_ms   INTEGER NOT NULL,
         PRIMARY KEY (visitor, kind, seq)
     ) STRICT, WITHOUT ROWID;
 
@@ -94,14 +98,17 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (seq, kind)
     ) STRICT, WITHOUT ROWID;
 
-    -- What was decided of each event, in order. fate: 0 goes on, 1 duplicate, 2 damaged.
+    -- What was decided of each event, in order; waits are the purposes left to the visitor's answer, as a mask.
+    -- fate: 0 goes on, 1 duplicate, 2 damaged, 3 erased. is_server: a server told it, so its person's answers count.
     CREATE TABLE journal (
         seq            INTEGER PRIMARY KEY,
         key            BLOB NOT NULL,
         visitor        INTEGER,
         granted        INTEGER NOT NULL,
+        waits          INTEGER NOT NULL,
         basis          TEXT NOT NULL,
         fate           INTEGER NOT NULL,
+        is_server      INTEGER NOT NULL,
         received_at_ms INTEGER NOT NULL,
         checksum       INTEGER NOT NULL
     ) STRICT;
@@ -115,8 +122,9 @@ MIGRATIONS: tuple[str, ...] = (
 
     -- A pipeline's place in the journal. (cursor, taken_to] is on its way right now. What lies up to rendered_to
     -- was rendered before, by revision rendered_by, with what was known at sequence number head. While paused its
-    -- events do not grow older. revision is the one that runs, NULL when its file is gone. by_click: a visitor's click
-    -- token is enough for it.
+    -- events do not grow older. revision is the one that runs, NULL when its file is gone. Then what it says that
+    -- releasing goes by; by_click: a visitor's click token is enough for it. After a change of these every visitor with
+    -- held events is looked at once more, from swept_to on.
     CREATE TABLE pipeline (
         id          INTEGER PRIMARY KEY,
         name        TEXT NOT NULL UNIQUE,
@@ -133,7 +141,12 @@ MIGRATIONS: tuple[str, ...] = (
         paused      TEXT,
         paused_at_ms  INTEGER,
         resumed_at_ms INTEGER,
-        by_click    INTEGER NOT NULL DEFAULT 0
+        by_click    INTEGER NOT NULL DEFAULT 0,
+        anonymous   TEXT NOT NULL DEFAULT 'hold',
+        purposes    INTEGER NOT NULL DEFAULT 0,
+        is_enabled  INTEGER NOT NULL DEFAULT 1,
+        fresh_ms    INTEGER NOT NULL DEFAULT 0,
+        swept_to    INTEGER
     ) STRICT;
 
     -- Every content of a pipeline file that ever delivered. file is its name, without the folder's.
@@ -168,18 +181,22 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (pipeline, fate)
     ) STRICT, WITHOUT ROWID;
 
-    -- Events of visitors nobody knows yet; they point into the spool.
+    -- Events of visitors nobody knows yet, or whose consent nobody knows: waits are those purposes. And what came
+    -- behind such events of its visitor. They point into the spool.
     CREATE TABLE held (
         pipeline INTEGER NOT NULL,
         visitor  INTEGER NOT NULL,
         seq      INTEGER NOT NULL,
+        waits    INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (pipeline, visitor, seq)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX held_seq ON held (seq);
     CREATE INDEX held_visitor ON held (visitor);
+    CREATE INDEX held_waits ON held (pipeline, seq) WHERE waits <> 0;
 
-    -- Events that must be sent again, or were released. Only a visitor's first has a due time.
-    -- Without a payload the event is rendered from the spool when it is taken; revision is the one that rendered it.
+    -- Events that must be sent again, or were released. Only a visitor's first has a due time. Live ones go first.
+    -- Without a payload the event is rendered from the spool when it is taken; revision is the one that rendered it,
+    -- told the purposes that were granted then.
     CREATE TABLE waiting (
         pipeline  INTEGER NOT NULL,
         visitor   INTEGER NOT NULL,
@@ -193,9 +210,12 @@ MIGRATIONS: tuple[str, ...] = (
         revision  INTEGER,
         reason    TEXT NOT NULL,
         checksum  INTEGER NOT NULL,
+        is_live   INTEGER NOT NULL DEFAULT 1,
+        told      INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (pipeline, visitor, seq)
     ) STRICT;
-    CREATE INDEX waiting_due ON waiting (pipeline, due_at_ms) WHERE due_at_ms IS NOT NULL;
+    CREATE INDEX waiting_due ON waiting (pipeline, is_live, due_at_ms) WHERE due_at_ms IS NOT NULL;
+    CREATE INDEX waiting_head ON waiting (pipeline, visitor, seq) WHERE due_at_ms IS NOT NULL;
     CREATE INDEX waiting_unrendered ON waiting (seq) WHERE payload IS NULL;
 
     -- How an event ended that had been waiting or held.
@@ -206,6 +226,7 @@ MIGRATIONS: tuple[str, ...] = (
         attempts      INTEGER NOT NULL,
         settled_at_ms INTEGER NOT NULL,
         revision      INTEGER NOT NULL,
+        reason        TEXT NOT NULL DEFAULT '',
         PRIMARY KEY (pipeline, seq)
     ) STRICT, WITHOUT ROWID;
 
@@ -249,5 +270,71 @@ MIGRATIONS: tuple[str, ...] = (
         hash BLOB NOT NULL
     ) STRICT;
     INSERT INTO consent_head VALUES (0, zeroblob(32));
+
+    -- Visitors whose held events may go, and are too many for one transaction. What was accepted before from_ms is too
+    -- old to become the person's.
+    CREATE TABLE releasing (
+        pipeline INTEGER NOT NULL,
+        visitor  INTEGER NOT NULL,
+        from_ms  INTEGER NOT NULL,
+        PRIMARY KEY (pipeline, visitor)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Strangers of whom a pipeline has sent events under an id of theirs; at joined_seq the vendor was told who it is.
+    CREATE TABLE stranger (
+        pipeline   INTEGER NOT NULL,
+        visitor    INTEGER NOT NULL,
+        joined_seq INTEGER,
+        PRIMARY KEY (pipeline, visitor)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Erasures: how far each is, and what files still hold something of it (JSON: file, why, until when).
+    CREATE TABLE erasure (
+        id          INTEGER PRIMARY KEY,
+        asked_at_ms INTEGER NOT NULL,
+        state       TEXT NOT NULL,
+        sealed_to   INTEGER,
+        persons     INTEGER NOT NULL,
+        visitors    INTEGER NOT NULL,
+        identifiers INTEGER NOT NULL,
+        events      INTEGER NOT NULL DEFAULT 0,
+        deliveries  INTEGER NOT NULL DEFAULT 0,
+        left_over   TEXT NOT NULL DEFAULT '[]',
+        done_at_ms  INTEGER
+    ) STRICT;
+
+    -- What an erasure looks for in the spool; gone as soon as that is found.
+    CREATE TABLE erasure_name (
+        erasure INTEGER NOT NULL,
+        kind    TEXT NOT NULL,
+        value   TEXT NOT NULL,
+        PRIMARY KEY (erasure, kind, value)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Numbers whose bodies the spool must still lose; erasure NULL: they came after it.
+    CREATE TABLE erasing (
+        seq     INTEGER PRIMARY KEY,
+        erasure INTEGER
+    ) STRICT;
+
+    -- Keyed hashes of who was erased until when, so that nothing late brings anybody back.
+    CREATE TABLE tombstone (
+        hash  BLOB PRIMARY KEY,
+        at_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- What vendors are asked to erase; value stays until they have answered for good. state: open, done, refused.
+    CREATE TABLE vendor_erasure (
+        id        INTEGER PRIMARY KEY,
+        erasure   INTEGER NOT NULL,
+        pipeline  TEXT NOT NULL,
+        kind      TEXT NOT NULL,
+        value     TEXT,
+        state     TEXT NOT NULL,
+        attempts  INTEGER NOT NULL,
+        since_ms  INTEGER NOT NULL,
+        due_at_ms INTEGER NOT NULL,
+        reason    TEXT NOT NULL
+    ) STRICT;
     """,
 )

@@ -7,15 +7,15 @@ from typing import Any
 import aiosqlite
 
 from edge.identity import Graph, merge
-from edge.ledger.database import fetch, fetch_in
+from edge.ledger.database import fetch, fetch_in, put
 from edge.ledger.records import ClaimRow, Ended, Quarantined, Resolution
-from edge.person import Alias, Fact, Identifiers, Kind
+from edge.person import Alias, Fact, Identifiers, Kind, VendorId
 
 NO_HEAD = 2**63 - 1
 DAY_MS = 86_400_000
 MAX_QUARANTINED = 10_000
 KEPT_DAYS = 2
-KEPT_CLICKS = 8
+KEPT_OF_A_KIND = 8
 
 # Every kind is named, or the index could not be used.
 FACTS_OF_VALUES = """
@@ -34,7 +34,10 @@ WHERE seq <= ? AND (until_seq IS NULL OR until_seq > ?) AND person IN ({}) ORDER
 ALIASES = "SELECT person, canonical, level, seq, undone_seq FROM alias WHERE seq <= ? AND {} IN ({{}})"
 ALIASES_OF = tuple(ALIASES.format(column) for column in ("person", "canonical"))
 HAS_ALIASES = "SELECT EXISTS (SELECT 1 FROM alias)"
-CLICKS_AT = "SELECT visitor, value FROM vendor_id WHERE kind = 'kx' AND seq <= ? AND visitor IN ({}) ORDER BY seq"
+# Of each kind the newest when event ? was the last; the other columns are those of that row.
+VENDOR_IDS_AT = """
+SELECT visitor, kind, value, max(seq), at_ms FROM vendor_id WHERE seq <= ? AND visitor IN ({}) GROUP BY visitor, kind
+"""
 
 CLAIMS_OF_BROWSERS = "SELECT browser, kind, day, value FROM claim WHERE day = ? AND browser IN ({})"
 # By the index on values, and no more of them than a limit can need.
@@ -45,10 +48,11 @@ ADD_FACT = "INSERT INTO identifier (kind, value, person, level, seq, session) VA
 END_FACT = "UPDATE identifier SET until_seq = ? WHERE kind = ? AND value = ? AND until_seq IS NULL"
 FIRM_FACT = "UPDATE identifier SET session = NULL WHERE kind = ? AND value = ? AND until_seq IS NULL"
 ADD_ALIAS = "INSERT INTO alias (person, canonical, level, seq, at_ms) VALUES (?, ?, ?, ?, ?)"
-ADD_CLICK = "INSERT INTO vendor_id (visitor, seq, kind, value) VALUES (?, ?, 'kx', ?)"
-TRIM_CLICKS = """
-DELETE FROM vendor_id WHERE visitor = ?1 AND kind = 'kx' AND seq <= (
-    SELECT seq FROM vendor_id WHERE visitor = ?1 AND kind = 'kx' ORDER BY seq DESC LIMIT 1 OFFSET ?2)
+# What one event says twice of a kind, as when it opens an epoch, counts as it says it last.
+ADD_VENDOR_ID = "INSERT OR REPLACE INTO vendor_id (visitor, kind, value, seq, at_ms) VALUES (?, ?, ?, ?, ?)"
+TRIM_VENDOR_IDS = """
+DELETE FROM vendor_id WHERE visitor = ?1 AND kind = ?2 AND seq <= (
+    SELECT seq FROM vendor_id WHERE visitor = ?1 AND kind = ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3)
 """
 ADD_CLAIM = "INSERT OR IGNORE INTO claim (browser, kind, day, value) VALUES (?, ?, ?, ?)"
 FORGET_CLAIMS = "DELETE FROM claim WHERE day < ?"
@@ -62,6 +66,8 @@ async def find_graph(db: aiosqlite.Connection, persons: Iterable[int], values: I
     """Give what is known of persons, of the owners of values, and of all who are one with them."""
     owned = [Fact(*row) for row in await fetch_in(db, FACTS_OF_VALUES, values)]
     people = {*persons, *(fact.person for fact in owned)}
+    if not people:
+        return Graph()
     aliases = await aliases_of(db, people)
     people |= {person for alias in aliases for person in (alias.person, alias.canonical)}
     facts = [Fact(*row) for row in await fetch_in(db, FACTS_OF_PERSONS, people)]
@@ -91,6 +97,16 @@ async def one_with(db: aiosqlite.Connection, person: int) -> set[int]:
     return {one for one, root in canonical.items() if root == canonical.get(person)} | {person}
 
 
+async def groups_of(db: aiosqlite.Connection, persons: Iterable[int]) -> dict[int, set[int]]:
+    """Give, for each of some persons, all who are one with it, itself among them."""
+    asked = set(persons)
+    canonical = merge(await aliases_of(db, asked)) if asked else {}
+    groups: dict[int, set[int]] = {}
+    for one, root in canonical.items():
+        groups.setdefault(root, {root}).add(one)
+    return {person: groups.get(canonical.get(person, person), set()) | {person} for person in asked}
+
+
 async def identifiers_of(
     db: aiosqlite.Connection, people: Iterable[int], *, head: int = NO_HEAD
 ) -> dict[int, Identifiers]:
@@ -104,12 +120,17 @@ async def identifiers_of(
     for person, kind, value in await fetch_in(db, IDENTIFIERS_AT, asked | canonical.keys(), head, head):
         latest.setdefault(canonical.get(person, person), {})[kind] = value
     known = {person: latest.get(canonical.get(person, person)) for person in asked}
-    return {person: Identifiers(**values) for person, values in known.items() if values}
+    return {person: Identifiers.of(values) for person, values in known.items() if values}
 
 
-async def clicks_of(db: aiosqlite.Connection, visitors: Iterable[int], *, head: int = NO_HEAD) -> dict[int, str]:
-    """Give visitors' newest click tokens at a sequence number."""
-    return dict(await fetch_in(db, CLICKS_AT, visitors, head))
+async def vendor_ids_of(
+    db: aiosqlite.Connection, visitors: Iterable[int], *, head: int = NO_HEAD
+) -> dict[int, tuple[VendorId, ...]]:
+    """Give the newest of each kind of vendors' ids that visitors had at a sequence number, also those too old."""
+    found: dict[int, tuple[VendorId, ...]] = {}
+    for visitor, kind, value, seq, at_ms in await fetch_in(db, VENDOR_IDS_AT, visitors, head):
+        found[visitor] = (*found.get(visitor, ()), VendorId(kind, value, seq, at_ms))
+    return found
 
 
 async def find_claims(
@@ -125,17 +146,18 @@ async def find_claims(
 async def record_persons(db: aiosqlite.Connection, page: Resolution) -> None:
     """Store what a page says of persons; inside its transaction."""
     founders = [(person, page.now_ms, bytes.fromhex(browser)) for person, browser in page.persons]
-    await db.executemany(ADD_PERSON, founders)
+    await put(db, ADD_PERSON, founders)
     for is_end, run in groupby(page.facts, key=lambda change: isinstance(change, Ended)):
         if is_end:
             ended = [one for one in run if isinstance(one, Ended)]
-            await db.executemany(END_FACT, [(one.seq, one.fact.kind, one.fact.value) for one in ended])
+            await put(db, END_FACT, [(one.seq, one.fact.kind, one.fact.value) for one in ended])
         else:
-            await db.executemany(ADD_FACT, [_fact_values(one) for one in run if isinstance(one, Fact)])
-    await db.executemany(FIRM_FACT, [(fact.kind, fact.value) for fact in page.firmed])
-    await db.executemany(ADD_ALIAS, [(a.person, a.canonical, a.level, a.seq, page.now_ms) for a in page.aliases])
-    await db.executemany(ADD_CLICK, page.clicks)
-    await db.executemany(TRIM_CLICKS, [(visitor, KEPT_CLICKS) for visitor in {click[0] for click in page.clicks}])
+            await put(db, ADD_FACT, [_fact_values(one) for one in run if isinstance(one, Fact)])
+    await put(db, FIRM_FACT, [(fact.kind, fact.value) for fact in page.firmed])
+    await put(db, ADD_ALIAS, [(a.person, a.canonical, a.level, a.seq, page.now_ms) for a in page.aliases])
+    rows = [(visitor, one.kind, one.value, one.seq, one.at_ms) for visitor, one in page.vendor_ids]
+    await put(db, ADD_VENDOR_ID, rows)
+    await put(db, TRIM_VENDOR_IDS, [(*place, KEPT_OF_A_KIND) for place in {row[:2] for row in rows}])
     await _record_claims(db, page.claims, page.quarantined)
 
 
@@ -144,10 +166,10 @@ async def _record_claims(
 ) -> None:
     if claims:
         rows = [(bytes.fromhex(claim.browser), claim.kind, claim.day, claim.value) for claim in claims]
-        await db.executemany(ADD_CLAIM, rows)
+        await put(db, ADD_CLAIM, rows)
         await db.execute(FORGET_CLAIMS, (claims[-1].day - KEPT_DAYS,))
     if quarantined:
-        await db.executemany(ADD_QUARANTINED, [(q.seq, q.visitor, q.kind, q.value, q.reason) for q in quarantined])
+        await put(db, ADD_QUARANTINED, [(q.seq, q.visitor, q.kind, q.value, q.reason) for q in quarantined])
         await db.execute(TRIM_QUARANTINED, (MAX_QUARANTINED,))
 
 

@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple, TypeAlias
 
-from edge.consent import Purpose, Standing
+from edge.consent import Decision, Purpose, Standing
+from edge.consent_platforms import Heard
 from edge.delivery import DeadLetter, Fate
 from edge.identity import Graph
-from edge.person import Alias, Fact, Identifiers, Kind
+from edge.person import Alias, Fact, Identifiers, KeptKind, Kind, VendorId
 
 
 class JournalFate(IntEnum):
@@ -17,11 +19,15 @@ class JournalFate(IntEnum):
     OPEN = 0
     DUPLICATE = 1
     DAMAGED = 2
+    ERASED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class VisitorState:
-    """A visitor as the resolver carries it through a page; `sessions` are the latest ones' hashes, 8 bytes each."""
+    """A visitor as the resolver carries it through a page; `sessions` are the latest ones' hashes, 8 bytes each.
+
+    `vendor_ids` are the newest of each kind.
+    """
 
     id: int
     browser: str
@@ -31,12 +37,18 @@ class VisitorState:
     answer: Standing | None = None
     purchased_seq: int | None = None
     sessions: bytes = b""
-    kx: str | None = None
+    vendor_ids: tuple[VendorId, ...] = ()
+
+    def vendor_id(self, kind: KeptKind) -> VendorId | None:
+        """Give the id of a kind, also one that is too old to be given on."""
+        return next((one for one in self.vendor_ids if one.kind == kind), None)
 
 
-@dataclass(frozen=True, slots=True)
-class JournalRow:
-    """One event's decisions; `key` is the 128-bit hash of (source, event id)."""
+class JournalRow(NamedTuple):
+    """One event's decisions; `key` is the 128-bit hash of (source, event id), `waits` is left to an answer.
+
+    A tuple, as one is made an event.
+    """
 
     seq: int
     key: bytes
@@ -45,6 +57,8 @@ class JournalRow:
     basis: str
     fate: JournalFate
     received_at_ms: int
+    waits: Purpose = Purpose.NONE
+    is_server: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +134,21 @@ class ConsentRow:
     seq: int
 
 
+# What was heard, what held for the visitor, and what was decided of both without any news.
+Decided: TypeAlias = tuple[Heard, Standing | None, Decision]
+
+
 @dataclass(slots=True)
 class Known:
     """What the ledger knows of the browsers, identifiers and ids in one page.
 
     `visitors` are the newest epochs, `earlier` those before them, the latest first. `claims` are the days' links of
     these browsers and of these values. `answers` are the linked visitors that ever answered about consent, by person
-    and number, where they were asked for; those that a page changes are among them.
+    and number, where they were asked for; those that a page changes are among them. So it is with `lenders`, the newest
+    visitors of these persons. `spoken` is what persons that are not in the graph are known by: their browsers say
+    nothing new. `decided` is the latest decision by visitor, to be made again of the same evidence. `buried` are the
+    tombstones that the page's late events may meet, by hash, with the moment of the erasure; `erased_keys` events that
+    were erased.
     """
 
     keys: set[bytes]
@@ -136,17 +158,23 @@ class Known:
     earlier: dict[str, list[VisitorState]] = field(default_factory=dict)
     claims: Claims = field(default_factory=Claims)
     answers: dict[int, dict[int, VisitorState]] = field(default_factory=dict)
+    lenders: dict[int, dict[int, VisitorState]] = field(default_factory=dict)
+    spoken: dict[int, Identifiers] = field(default_factory=dict)
+    decided: dict[int, Decided] = field(default_factory=dict)
+    buried: dict[bytes, int] = field(default_factory=dict)
+    erased_keys: set[bytes] = field(default_factory=set)
 
 
 @dataclass(slots=True)
 class Resolution:
     """Everything one page of events adds to the ledger, in one transaction.
 
-    A link releases held events that were accepted at `retroactive_from_ms` or later; so does a click, in pipelines
-    that are content with its token. `persons` are new ones with the browsers that they began with, `facts` in the
-    order in which they began or ended, `clicks` a visitor, an event and the token it brought. `left_out`
-    counts identifiers that events named and that are not their visitors', `refused` merges not made. `followed` says
-    which visitor of the same browser came after which.
+    A link releases held events that were accepted at `retroactive_from_ms` or later; so does a mail's click, in
+    pipelines that are content with its token, and an answer about consent (`answered` are those visitors). `persons`
+    are new ones with the browsers that they began with, `facts` in the order in which they began or ended,
+    `vendor_ids` visitors and what is news of vendors' ids. `left_out` counts identifiers that events named and that
+    are not their visitors', `refused` merges not made. `followed` says which visitor of the same browser came after
+    which. `erased` are events whose bodies the spool has to lose.
     """
 
     cursor: int
@@ -158,22 +186,38 @@ class Resolution:
     facts: list[Fact | Ended] = field(default_factory=list)
     firmed: list[Fact] = field(default_factory=list)
     aliases: list[Alias] = field(default_factory=list)
-    clicks: list[tuple[int, int, str]] = field(default_factory=list)
+    vendor_ids: list[tuple[int, VendorId]] = field(default_factory=list)
     claims: list[ClaimRow] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     left_out: Counter[Kind] = field(default_factory=Counter)
     refused: int = 0
     purchases: list[tuple[bytes, int]] = field(default_factory=list)
     linked: list[int] = field(default_factory=list)
+    answered: list[int] = field(default_factory=list)
     followed: dict[int, int] = field(default_factory=dict)
     consents: list[ConsentRow] = field(default_factory=list)
+    erased: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a pipeline's content says about whose events go out.
+
+    `is_known_by_click`: a click token is enough to say who it was. An event is fresh for `fresh_for_s`.
+    """
+
+    is_known_by_click: bool = False
+    anonymous: str = "hold"
+    purposes: Purpose = Purpose.NONE
+    is_enabled: bool = True
+    fresh_for_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
     """One content of a pipeline's file; `file` is the file's name without its folder, `pipeline` the name inside.
 
-    `is_known_by_click`: it delivers events of visitors of whom only a click token is known.
+    `terms` are what holding and releasing go by.
     """
 
     pipeline: str
@@ -181,15 +225,16 @@ class Revision:
     file: str
     hash: str
     text: str = field(repr=False)
-    is_known_by_click: bool = field(default=False, compare=False)
+    terms: "Terms" = field(default_factory=lambda: Terms(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A journal row as a pipeline meets it: with what is known of its visitor now.
 
-    `granted` is what was decided, less what was withdrawn since. `is_behind`: earlier events of the
-    visitor still wait in this pipeline.
+    `granted` is what was decided and answered since, less what was withdrawn; `waits` nobody has answered. `persons`:
+    whose denials of `asks` stop a server's event. `is_behind`: earlier events of the visitor still wait in this
+    pipeline; `is_held`: some are held.
     """
 
     seq: int
@@ -199,6 +244,11 @@ class Entry:
     received_at_ms: int
     identifiers: Identifiers
     is_behind: bool
+    waits: Purpose = Purpose.NONE
+    persons: tuple[int, ...] = ()
+    asks: Purpose = Purpose.NONE
+    is_held: bool = False
+    may_join: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +284,10 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRow:
-    """One event that waits; without `payload` it is rendered from the spool when taken."""
+    """One event that waits; without `payload` it is rendered from the spool when taken.
+
+    `granted` is now, `told` when the payload was rendered.
+    """
 
     visitor: int
     seq: int
@@ -247,11 +300,20 @@ class WaitingRow:
     granted: Purpose = Purpose.NONE
     identifiers: Identifiers = field(default_factory=Identifiers)
     purchased_seq: int | None = None
+    persons: tuple[int, ...] = ()
+    asks: Purpose = Purpose.NONE
+    may_join: bool = False
+    is_live: bool = True
+    told: Purpose = Purpose.NONE
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of one event in one pipeline."""
+    """What became of one event in one pipeline. `waits` are unanswered purposes that it is held for.
+
+    `is_stranger`: it went out, or will, under an id of its visitor's, who is nobody. `told` was granted when its
+    payload was rendered.
+    """
 
     seq: int
     visitor: int
@@ -265,3 +327,7 @@ class Settlement:
     letter: DeadLetter | None = None
     event_id: str = ""
     event_name: str = ""
+    waits: Purpose = Purpose.NONE
+    is_live: bool = True
+    is_stranger: bool = False
+    told: Purpose = Purpose.NONE

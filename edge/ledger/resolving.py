@@ -9,9 +9,11 @@ import orjson
 
 from edge.consent import Purpose, Said, Standing
 from edge.ledger.consent_log import append_consents
-from edge.ledger.database import Database, Value, checksum, fetch, fetch_in
-from edge.ledger.persons import clicks_of, find_claims, find_graph, record_persons
+from edge.ledger.database import Database, Value, checksum, fetch, fetch_in, put
+from edge.ledger.persons import find_claims, find_graph, record_persons, vendor_ids_of
 from edge.ledger.records import ClaimRow, Claims, JournalRow, Known, Resolution, VisitorState
+from edge.ledger.releasing import release_resolved
+from edge.ledger.tombstones import find_erased_keys, find_tombstones, newest_ms
 from edge.person import Kind
 
 FIND_KEYS = "SELECT key FROM journal WHERE key IN ({})"
@@ -30,6 +32,12 @@ FIND_ANSWERED = """
 SELECT id, browser, epoch, person, linked_seq, granted, denied, answer_source, answers, purchased_seq, sessions
 FROM visitor WHERE person IS NOT NULL AND answer_source IS NOT NULL AND person IN ({})
 """
+# The newest visitors of each person; all that one browser or one server ever was would be too many.
+FIND_LENDERS = """
+SELECT id, browser, epoch, person, linked_seq, granted, denied, answer_source, answers, purchased_seq, sessions
+FROM (SELECT *, row_number() OVER (PARTITION BY person ORDER BY id DESC) AS number
+      FROM visitor WHERE person IS NOT NULL AND person IN ({})) WHERE number <= 50
+"""
 ADD_PURCHASE = "INSERT INTO purchase (order_key, seq) VALUES (?, ?)"
 PUT_VISITOR = """
 INSERT INTO visitor (id, browser, epoch, person, linked_seq, granted, denied, answer_source, answers, purchased_seq,
@@ -40,41 +48,13 @@ ON CONFLICT (id) DO UPDATE SET person = excluded.person, linked_seq = excluded.l
     answers = excluded.answers, purchased_seq = excluded.purchased_seq, sessions = excluded.sessions
 """
 ADD_JOURNAL = """
-INSERT INTO journal (seq, key, visitor, granted, basis, fate, received_at_ms, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO journal (seq, key, visitor, granted, waits, basis, fate, is_server, received_at_ms, checksum)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+ADD_ERASING = "INSERT OR IGNORE INTO erasing (seq, erasure) VALUES (?, NULL)"
 MOVE_CURSOR = "UPDATE resolver SET cursor = ?"
 
-# A link releases what was held for its visitor and is not too old, in order; a click, where a token is enough.
-COUNT_RELEASED = """
-SELECT h.pipeline, count(*) FROM held h JOIN journal j ON j.seq = h.seq JOIN pipeline p ON p.id = h.pipeline
-WHERE h.visitor = ? AND j.received_at_ms >= ? AND p.by_click >= ? GROUP BY h.pipeline
-"""
-RELEASE = """
-INSERT INTO waiting (pipeline, visitor, seq, due_at_ms, since_ms, attempts, time_ms, payload, reason, checksum)
-SELECT h.pipeline, h.visitor, h.seq, NULL, ?, 0, 0, NULL, 'released', 0
-FROM held h JOIN journal j ON j.seq = h.seq JOIN pipeline p ON p.id = h.pipeline
-WHERE h.visitor = ? AND j.received_at_ms >= ? AND p.by_click >= ?
-"""
-UNHOLD = """
-DELETE FROM held WHERE visitor = ?1 AND pipeline = ?2
-    AND seq IN (SELECT seq FROM waiting WHERE pipeline = ?2 AND visitor = ?1)
-"""
-# Of a visitor's waiting events only the first may be due.
-BLOCK_FOLLOWERS = """
-UPDATE waiting SET due_at_ms = NULL WHERE pipeline = ?1 AND visitor = ?2 AND due_at_ms IS NOT NULL
-    AND seq > (SELECT min(seq) FROM waiting WHERE pipeline = ?1 AND visitor = ?2)
-"""
-UNBLOCK_FIRST = """
-UPDATE waiting SET due_at_ms = ?3 WHERE pipeline = ?1 AND visitor = ?2 AND due_at_ms IS NULL
-    AND seq = (SELECT min(seq) FROM waiting WHERE pipeline = ?1 AND visitor = ?2)
-"""
-TALLY = """
-INSERT INTO tally (pipeline, fate, events) VALUES (?, ?, ?)
-ON CONFLICT (pipeline, fate) DO UPDATE SET events = events + excluded.events
-"""
-
 KEPT_EPOCHS = 8
-ANY_PIPELINE, BY_CLICK = 0, 1
 
 
 class ResolverLedger:
@@ -105,20 +85,26 @@ class ResolverLedger:
         claimants: Iterable[str] = (),
         days: Iterable[int] = (),
         claims_limit: int = 0,
+        naming: Iterable[str] = (),
+        persons: Iterable[int] = (),
     ) -> Known:
         """Give all that the ledger knows of one page's ids, order keys, browsers and identifiers.
 
         Args:
             claimants: browsers that claim something, on `days` since 1970: of those days the links of these browsers
                 and of the values are given, of a value up to `claims_limit`.
+            naming: those of `browsers` whose persons are asked for as well, besides the `persons` and the owners of
+                the values.
         """
         values, claimants = set(values), list(claimants)
         async with self._database.snapshot() as db:
             cookies = [bytes.fromhex(browser) for browser in browsers]
             newest = [_visitor(row) for row in await fetch_in(db, FIND_VISITORS, cookies)]
-            visitors = await _with_clicks(db, newest)
+            visitors = await _with_vendor_ids(db, newest)
             earlier = {v.browser: await _earlier(db, v) for v in visitors if v.epoch > 1}
-            everybody = [*visitors, *(visitor for some in earlier.values() for visitor in some)]
+            named = {browser: [*earlier.get(browser, ())] for browser in naming}
+            everybody = [visitor for visitor in visitors if visitor.browser in named]
+            everybody += [visitor for some in named.values() for visitor in some]
             claims: set[ClaimRow] = set()
             for day in days:
                 claims |= await find_claims(db, day, map(bytes.fromhex, claimants), values, claims_limit)
@@ -128,10 +114,22 @@ class ResolverLedger:
                 visitors={visitor.browser: visitor for visitor in visitors},
                 earlier=earlier,
                 graph=await find_graph(
-                    db, {v.person for v in everybody if v.person is not None}, (value for _, value in values)
+                    db,
+                    {*persons, *(v.person for v in everybody if v.person is not None)},
+                    [value for _, value in values],
                 ),
                 claims=Claims(claims),
             )
+
+    async def buried_ms(self) -> int:
+        """Give when somebody was erased last; 0 where nobody ever was."""
+        async with self._database.snapshot() as db:
+            return await newest_ms(db)
+
+    async def find_late(self, hashes: Iterable[bytes], keys: Iterable[bytes]) -> tuple[dict[bytes, int], set[bytes]]:
+        """Give the tombstones among some hashes, with their moments, and which events were erased."""
+        async with self._database.snapshot() as db:
+            return await find_tombstones(db, hashes), await find_erased_keys(db, keys)
 
     async def answers_of(self, persons: Iterable[int]) -> dict[int, dict[int, VisitorState]]:
         """Give the visitors of persons that ever answered about consent, by person and number."""
@@ -141,47 +139,38 @@ class ResolverLedger:
                 found.setdefault(row[3], {})[row[0]] = _visitor(row)
         return found
 
+    async def lenders_of(self, persons: Iterable[int]) -> dict[int, dict[int, VisitorState]]:
+        """Give the newest visitors of persons with what vendors know them by, by person and number."""
+        found: dict[int, dict[int, VisitorState]] = {}
+        async with self._database.snapshot() as db:
+            visitors = [_visitor(row) for row in await fetch_in(db, FIND_LENDERS, persons)]
+            for one in await _with_vendor_ids(db, visitors):
+                if one.person is not None:
+                    found.setdefault(one.person, {})[one.id] = one
+        return found
+
     async def record(self, page: Resolution) -> None:
         """Store one page's decisions, release what its links set free, and move the cursor: all or nothing."""
         async with self._database.transaction() as db:
             await record_persons(db, page)
-            await db.executemany(PUT_VISITOR, [_visitor_values(visitor) for visitor in page.visitors.values()])
-            await db.executemany(ADD_PURCHASE, page.purchases)
-            await db.executemany(ADD_JOURNAL, [_journal_values(row) for row in page.journal])
+            await put(db, PUT_VISITOR, [_visitor_values(visitor) for visitor in page.visitors.values()])
+            await put(db, ADD_PURCHASE, page.purchases)
+            await put(db, ADD_JOURNAL, _journal_values(page.journal))
             await append_consents(db, page.consents)
-            for visitor in page.linked:
-                await _release(db, visitor, page, ANY_PIPELINE)
-            for visitor, _, _ in page.clicks:
-                await _release(db, visitor, page, BY_CLICK)
+            await put(db, ADD_ERASING, [(seq,) for seq in page.erased])
+            await release_resolved(db, page)
             await db.execute(MOVE_CURSOR, (page.cursor,))
 
 
-async def _with_clicks(db: aiosqlite.Connection, visitors: Sequence[VisitorState]) -> list[VisitorState]:
-    clicks = await clicks_of(db, [visitor.id for visitor in visitors])
-    return [replace(one, kx=clicks[one.id]) if one.id in clicks else one for one in visitors]
+async def _with_vendor_ids(db: aiosqlite.Connection, visitors: Sequence[VisitorState]) -> list[VisitorState]:
+    kept = await vendor_ids_of(db, [visitor.id for visitor in visitors])
+    return [replace(one, vendor_ids=kept[one.id]) if one.id in kept else one for one in visitors]
 
 
 async def _earlier(db: aiosqlite.Connection, newest: VisitorState) -> list[VisitorState]:
     """Give the epochs before a browser's newest one, the latest first; no more than late events may ask for."""
     values = (bytes.fromhex(newest.browser), newest.epoch, KEPT_EPOCHS)
-    return await _with_clicks(db, [_visitor(row) for row in await fetch(db, FIND_EARLIER, values)])
-
-
-async def _release(db: aiosqlite.Connection, visitor: int, page: Resolution, at_least: int) -> None:
-    counts = await fetch(db, COUNT_RELEASED, (visitor, page.retroactive_from_ms, at_least))
-    if not counts:
-        return
-    await db.execute(RELEASE, (page.now_ms, visitor, page.retroactive_from_ms, at_least))
-    for pipeline, events in counts:
-        await db.execute(UNHOLD, (visitor, pipeline))
-        await db.executemany(TALLY, [(pipeline, "held", -events), (pipeline, "waiting", events)])
-        await keep_one_due(db, pipeline, visitor, page.now_ms)
-
-
-async def keep_one_due(db: aiosqlite.Connection, pipeline: int, visitor: int, now_ms: int) -> None:
-    """Let only a visitor's first waiting event be due."""
-    await db.execute(BLOCK_FOLLOWERS, (pipeline, visitor))
-    await db.execute(UNBLOCK_FIRST, (pipeline, visitor, now_ms))
+    return await _with_vendor_ids(db, [_visitor(row) for row in await fetch(db, FIND_EARLIER, values)])
 
 
 def _visitor(row: tuple[Any, ...]) -> VisitorState:
@@ -210,6 +199,9 @@ def _standing_values(standing: Standing | None) -> tuple[Value, ...]:
     return int(standing.granted), int(standing.denied), standing.source, answers
 
 
-def _journal_values(row: JournalRow) -> tuple[Value, ...]:
-    values = (row.seq, row.key, row.visitor, int(row.granted), row.basis, int(row.fate), row.received_at_ms)
-    return (*values, checksum(*values))
+def _journal_values(rows: Sequence[JournalRow]) -> list[tuple[Value, ...]]:
+    """Give rows as their columns stand; by position, as this is done for every event."""
+    values = [
+        (row[0], row[1], row[2], int(row[3]), int(row[7]), row[4], int(row[5]), int(row[8]), row[6]) for row in rows
+    ]
+    return [(*one, checksum(*one)) for one in values]

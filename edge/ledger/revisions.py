@@ -24,7 +24,12 @@ FROM pipeline p JOIN revision r ON r.id = p.revision ORDER BY p.name
 REVISION = """
 SELECT p.name, p.integration, r.file, r.hash, r.text FROM revision r JOIN pipeline p ON p.id = r.pipeline WHERE r.id = ?
 """
-SET_BY_CLICK = "UPDATE pipeline SET by_click = ?1 WHERE id = ?2 AND by_click <> ?1"
+# What is held is looked at once more when whose events go out has changed.
+SET_TERMS = """
+UPDATE pipeline SET by_click = ?1, anonymous = ?2, purposes = ?3, is_enabled = ?4, fresh_ms = ?5,
+    swept_to = iif((by_click, anonymous, purposes, is_enabled) IS (?1, ?2, ?3, ?4), swept_to, 0)
+WHERE id = ?6 AND (by_click, anonymous, purposes, is_enabled, fresh_ms) IS NOT (?1, ?2, ?3, ?4, ?5)
+"""
 
 
 async def run(database: Database, revision: Revision, now_ms: int) -> tuple[int, int]:
@@ -38,7 +43,10 @@ async def run(database: Database, revision: Revision, now_ms: int) -> tuple[int,
         number = (await fetch(db, of_hash, (pipeline, revision.hash)))[0][0]
         await db.execute(LEAVE_FILE, (pipeline, file))
         await db.execute(RUN, (number, pipeline))
-        await db.execute(SET_BY_CLICK, (int(revision.is_known_by_click), pipeline))
+        terms = revision.terms
+        clicks, enabled = int(terms.is_known_by_click), int(terms.is_enabled)
+        said = (clicks, terms.anonymous, int(terms.purposes), enabled, round(terms.fresh_for_s * 1_000))
+        await db.execute(SET_TERMS, (*said, pipeline))
     return pipeline, number
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping as Tree
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from edge.consent import Purpose
+from edge.consent import Purpose, purposes
 from edge.destinations.base import Anonymous, Destination
 from edge.errors import Problem
 from edge.event import RESERVED_NAMES
@@ -14,7 +14,7 @@ from edge.person import Identifiers
 Lane: TypeAlias = Literal["live", "background"]
 
 # What stands at the top of what mappings and conditions read, the likeliest first.
-ROOTS = ("properties", "context", "traits", "id", "name", "time")
+ROOTS = ("properties", "context", "traits", "consent", "id", "name", "time")
 # What these say is for the sidecar itself; "*" does not stand for them, a file may still list them.
 UNSTARRED = RESERVED_NAMES - {"page_view"}
 
@@ -61,7 +61,34 @@ class Pipeline:
         """Whether a click token is enough to say who it was: the vendor knows its own, and the file maps it."""
         return not self.destination.click_targets.isdisjoint(self.profile.paths)
 
+    @property
+    def discloses(self) -> Purpose:
+        """The purposes whose answers stand in a payload: one that is withdrawn must not be told any more."""
+        return purposes(self.destination.discloses)
+
+    @property
+    def age_limit(self) -> str:
+        """Say how old an event may be for the destination, as a reason."""
+        return f"{self.integration} takes no event older than {_span(self.destination.max_event_age_s or 0.0)}"
+
+    def is_refused_at(self, time_ms: int, now_ms: int) -> bool:
+        """Tell whether an event of a moment is too old for the destination, however it is sent."""
+        limit_s = self.destination.max_event_age_s
+        return limit_s is not None and now_ms - time_ms > limit_s * 1_000
+
+    def goes_by_own_id(self, identifiers: Identifiers) -> bool:
+        """Tell whether a stranger goes, or is introduced, under its visitor's own id; not where the file names one."""
+        targets = self.destination.anonymous_targets
+        is_own = self.anonymous == "send" and targets and targets.isdisjoint(self.profile.paths)
+        is_known_by_click = identifiers.kx is not None and self.is_known_by_click
+        is_told = identifiers.introduces if identifiers else not is_known_by_click
+        return bool(is_own and is_told)
+
     def is_deliverable(self, identifiers: Identifiers) -> bool:
         """Tell whether events of such a visitor go out now; where not, `anonymous` says what becomes of them."""
         is_known_by_click = identifiers.kx is not None and self.is_known_by_click
         return bool(identifiers) or is_known_by_click or self.anonymous == "send"
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 86_400:g} d" if seconds % 86_400 == 0 else f"{seconds / 3_600:g} h"

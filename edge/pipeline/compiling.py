@@ -6,7 +6,7 @@ from collections.abc import Mapping as Tree
 
 from edge.consent import PURPOSE_NAMES, purposes
 from edge.destinations import read_integration
-from edge.destinations.base import Anonymous, Feature
+from edge.destinations.base import Anonymous, Destination, Feature
 from edge.errors import Problem
 from edge.event import ALIASES
 from edge.mapping import Expression, Mapping, compile_expression, compile_mapping, read_by
@@ -38,7 +38,8 @@ def compile_pipeline(text: str, file: str, environ: Tree[str, str]) -> Pipeline:
     if not consent:
         reader.refuse("consent", f"names no purpose; accepted are {', '.join(PURPOSE_NAMES)}")
     anonymous: Anonymous = reader.choice("anonymous", ANONYMOUS, found.anonymous if found else "hold")
-    hold_for_s, fresh_for_s, max_age_s = [reader.duration_s(key, default) for key, default in DURATIONS_S.items()]
+    durations_s = {**DURATIONS_S, "max_age": default_max_age_s(found)}
+    hold_for_s, fresh_for_s, max_age_s = [reader.duration_s(key, default) for key, default in durations_s.items()]
     profile = compile_mapping(overall.section("profile"), ROOTS)
     listed = reader.section("events")
     events = _events(listed)
@@ -67,6 +68,12 @@ def compile_pipeline(text: str, file: str, environ: Tree[str, str]) -> Pipeline:
         events=events,
         warnings=tuple(_warnings(destination.features, profile, overall, listed, events)),
     )
+
+
+def default_max_age_s(found: type[Destination] | None) -> float:
+    """Give how long delivery is tried where the file does not say: never longer than the vendor takes an event."""
+    limit_s = found.max_event_age_s if found is not None else None
+    return DURATIONS_S["max_age"] if limit_s is None else min(DURATIONS_S["max_age"], limit_s)
 
 
 def _warnings(

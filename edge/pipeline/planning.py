@@ -3,21 +3,24 @@
 from collections.abc import Mapping as Tree
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from hashlib import blake2b
 from typing import Any, TypeAlias
 
 from edge.complete import completed
-from edge.consent import Purpose
+from edge.consent import MASKS, PURPOSE_NAMES, Purpose
 from edge.delivery import Payload, Rejected, Rendered
 from edge.event import Event, is_server
 from edge.foreign_links import Hosts, without_foreign_links
 from edge.identity import BROWSER_LEVEL, level_of
 from edge.jsontree import JSON
 from edge.mapping import Unfit, apply
-from edge.person import KINDS, Identifiers
+from edge.person import FIRST_EPOCH, KINDS, Identifiers, anonymous_id
 from edge.pipeline.compiled import EventPlan, Lane, Pipeline
+from edge.vendor_ids import VENDOR_IDS_KEY, allowed
 
 LIVE_EVENTS = frozenset({"view_item", "add_to_cart", "started_checkout", "purchase", "search", "sign_up"})
+# What was decided, by its mask, as mappings read it.
+CONSENTS = tuple({name: bool(mask & purpose) for name, purpose in PURPOSE_NAMES.items()} for mask in MASKS)
+_DEVICE_KEYS = frozenset({"ip", "user_agent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def plan(
     if event_plan is None:
         return Unmapped()
     event, stripped = _said(event, hosts)
-    source = source_of(event, identifiers)
+    source = source_of(event, identifiers, granted=granted)
     refusal = _refusal(event_plan, source)
     if refusal is not None:
         return refusal
@@ -91,6 +94,7 @@ def plan(
     metric, fallback = event_plan.metric or name, event.order_id or event.id
     named = source["properties"].get("currency")
     currency = named if isinstance(named, str) else None
+    own_id = source["context"]["ids"]["anonymous_id"]
     rendered = Rendered(
         metric,
         profile,
@@ -100,9 +104,10 @@ def plan(
         currency,
         event=source,
         is_from_server=is_server(event.source),
-        identifiers=identifiers,
+        identifiers=allowed(identifiers, granted),
         granted=granted,
-        anonymous_id=source["context"]["ids"]["anonymous_id"],
+        anonymous_id=own_id,
+        stranger_id=own_id if pipeline.goes_by_own_id(identifiers) else None,
     )
     payload = pipeline.destination.render(rendered)
     if isinstance(payload, Rejected):
@@ -112,34 +117,39 @@ def plan(
     )
 
 
-def source_of(event: Event, identifiers: Identifiers, hosts: Hosts | None = None) -> dict[str, Any]:
+def source_of(
+    event: Event, identifiers: Identifiers, hosts: Hosts | None = None, granted: Purpose = Purpose.NONE
+) -> dict[str, Any]:
     """Give what mappings read.
 
     Identifiers in `traits` and `context.traits` are those the visitor is known by, never the ones the event merely
-    claims: a foreign address sent along could join two persons at the vendor for good. So is `context.ids` our own.
+    claims: a foreign address sent along could join two persons at the vendor for good. So is `context.ids` our own;
+    it has what is granted. A server's event that names neither address nor user agent gets its person's last browser's.
     """
     said = _said(event, hosts)[0]
     given = said.context.get("traits")
     claims = {**(given if isinstance(given, dict) else {}), **said.traits}
     simple = {k: v for k, v in claims.items() if k not in KINDS and not isinstance(v, dict | list)}
     known = identifiers.traits()
+    identifiers = allowed(identifiers, granted)
+    is_told = level_of(event.source) > BROWSER_LEVEL and _DEVICE_KEYS.isdisjoint(said.context)
+    own_id = identifiers.anonymous_id or anonymous_id(bytes.fromhex(event.browser), FIRST_EPOCH)
+    context = {
+        **said.context,
+        **(identifiers.device() if is_told else {}),
+        "ids": {**identifiers.ids(), "anonymous_id": own_id},
+        "traits": {**simple, **known},
+    }
+    context.pop(VENDOR_IDS_KEY, None)
     return {
         "id": event.id,
         "name": event.canonical_name,
         "time": datetime.fromtimestamp(event.time_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
         "properties": completed(said.properties),
         "traits": {**{k: v for k, v in said.traits.items() if k not in KINDS}, **known},
-        "context": {
-            **said.context,
-            "ids": {**identifiers.ids(), "anonymous_id": anonymous_id_of(event)},
-            "traits": {**simple, **known},
-        },
+        "context": context,
+        "consent": CONSENTS[int(granted)],
     }
-
-
-def anonymous_id_of(event: Event) -> str:
-    """Give 32 hex digits that stand for an event's browser and tell nobody its cookie."""
-    return blake2b(event.browser.encode(), digest_size=16).hexdigest()
 
 
 def stripped_of(event: Event, hosts: Hosts) -> list[str]:

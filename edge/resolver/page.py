@@ -1,14 +1,14 @@
 """One page on its way: the ledger's knowledge, carried forward event by event."""
 
-import hashlib
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import replace
 
 from edge.consent import Answer, Decision, Purpose
 from edge.consent_platforms import Heard
-from edge.consent_rules import ConsentSettings, Verdict, agreed, judge
+from edge.consent_rules import Verdict, agreed, judge
 from edge.event import BROWSER_SOURCE, Event, is_server
-from edge.identity import BROWSER_LEVEL, Change, Claim, click_token, link, session_of
+from edge.identity import BROWSER_LEVEL, NOBODY, Change, Claim, link, says_nothing_new, session_of
+from edge.jsontree import JSON
 from edge.ledger.consent_log import consent_rows
 from edge.ledger.records import (
     ClaimRow,
@@ -20,74 +20,18 @@ from edge.ledger.records import (
     Resolution,
     VisitorState,
 )
-from edge.person import Alias, Fact, Identifiers, Kind
-from edge.secret import Secret
-from edge.spool import Row
+from edge.person import Alias, Fact, Kind, VendorId
+from edge.resolver.arriving import Arrived, order_key
+from edge.resolver.late import is_named_late, is_of_late_browser
+from edge.resolver.rules import Rules
+from edge.resolver.vendor_news import device_of, lent, told_by
+from edge.vendor_ids import BROWSERS_OWN, VENDOR_IDS_KEY, page_url
 from edge.wire import REFUSED
 
 DAY_MS = 86_400_000
 SESSION_BYTES = 8
 KEPT_SESSIONS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How many links a day browsers may make by their own word: values of a kind a browser, browsers a value."""
-
-    values_per_browser: int = 3
-    browsers_per_value: int = 20
-
-
-class Rules(Protocol):
-    """What a page asks of whoever steps through the spool."""
-
-    @property
-    def consent(self) -> ConsentSettings:
-        """The site's rules of consent."""
-        ...
-
-    @property
-    def consent_key(self) -> Secret:
-        """What hides whom a row of the consent log is about."""
-        ...
-
-    @property
-    def limits(self) -> Limits:
-        """The limits against poisoning."""
-        ...
-
-    def hear(self, event: Event) -> Heard:
-        """Read an event's evidence about consent."""
-        ...
-
-    def new_visitor_id(self) -> int:
-        """Give the next visitor id."""
-        ...
-
-    def new_person_id(self) -> int:
-        """Give the next person id."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A spool row with its parsed event, None when its bytes are damaged; and what it claims on which evidence."""
-
-    row: Row
-    event: Event | None
-    key: bytes
-    claimed: Identifiers
-    level: int = BROWSER_LEVEL
-
-
-def event_key(source: str, event_id: str) -> bytes:
-    """Give the 128-bit hash by which an event is known once per source."""
-    return hashlib.blake2b(f"{source}\0{event_id}".encode(), digest_size=16).digest()
-
-
-def order_key(order_id: str) -> bytes:
-    """Give the 128-bit hash by which a purchase is known once, whatever its source."""
-    return hashlib.blake2b(f"order\0{order_id}".encode(), digest_size=16).digest()
+UNDECIDED = Decision(Purpose.NONE, "")
 
 
 class Page:
@@ -95,41 +39,91 @@ class Page:
 
     def __init__(self, rules: Rules, known: Known, resolution: Resolution) -> None:
         self._rules, self._known, self.resolution = rules, known, resolution
+        self._told: dict[int, tuple[JSON, str]] = {}
+
+    @property
+    def known(self) -> Known:
+        """What is known after the events decided so far."""
+        return self._known
 
     def resolve(self, one: Arrived) -> None:
         """Decide one event and note the decision."""
         event = one.event
         if event is None:
-            self._note(one, None, JournalFate.DAMAGED)
+            self._note(one, None, JournalFate.ERASED if one.row.is_erased else JournalFate.DAMAGED)
             return
         is_repeat = one.key in self._known.keys
+        if one.key in self._known.erased_keys:
+            self._bury(one, JournalFate.DUPLICATE)
+            return
         if is_repeat and not self._is_first_contact(one):
             self._note(one, None, JournalFate.DUPLICATE)
+            if self._is_late(one, event):
+                self.resolution.erased.append(one.row.seq)
             return
         self._known.keys.add(one.key)
-        session = session_of(event.context)
+        if self._is_late(one, event):
+            self._known.erased_keys.add(one.key)
+            self._bury(one, JournalFate.ERASED)
+            return
+        session, order_id = session_of(event.context), one.order_id
         visitor = self._visitor(event, session)
         if event.name == "reset":
-            visitor = self._open_epoch(visitor, b"")
-        visitor = self._link(visitor, one, session)
-        visitor = self._click(visitor, one)
+            visitor = self._open_epoch(visitor, b"", one.row.seq, one.level)
+        if one.claimed is not NOBODY and one.claimed:
+            visitor = self._link(visitor, one, session)
         visitor, decision = self._consent(visitor, one.row.seq, event)
+        visitor = self._keep(visitor, self._vendor_news(visitor, one, decision.granted))
         # A repeated order is no second purchase, but who says it and what they answered counts.
-        is_repeat = self._is_known_order(event.order_id, one.row.seq) or is_repeat
-        if event.order_id is not None and not is_repeat:
+        if order_id is not None:
+            is_repeat = self._is_known_order(order_id, one.row.seq) or is_repeat
+        if order_id is not None and not is_repeat:
             visitor = self._put(replace(visitor, purchased_seq=one.row.seq))
         fate = JournalFate.DUPLICATE if is_repeat else JournalFate.OPEN
-        self._note(one, visitor.id, fate, decision.granted, decision.basis)
+        self._note(one, visitor.id, fate, decision)
+
+    def _bury(self, one: Arrived, fate: JournalFate) -> None:
+        """Decide that an event goes nowhere, and that the spool loses it."""
+        self._note(one, None, fate)
+        self.resolution.erased.append(one.row.seq)
+
+    def _is_late(self, one: Arrived, event: Event) -> bool:
+        """Tell an event of before an erasure, of whom it erased; not one of somebody else in the same browser."""
+        if one.marks is None or not self._known.buried:
+            return False
+        if is_named_late(event, one.marks, self._known.buried):
+            return True
+        return is_of_late_browser(event, one.marks, self._known.buried) and not self._is_somebody_elses(event)
+
+    def _is_somebody_elses(self, event: Event) -> bool:
+        """Tell whether a visitor that is left in an event's browser knows its session."""
+        session, newest = session_of(event.context), self._known.visitors.get(event.browser)
+        if session is None or newest is None:
+            return False
+        return any(_knows(one, session) for one in (newest, *self._known.earlier.get(event.browser, ())))
 
     def _consent(self, visitor: VisitorState, seq: int, event: Event) -> tuple[VisitorState, Decision]:
-        """Decide an event's consent; remember and log what was news. A late answer is the browser's all the same."""
+        """Decide an event's consent; remember and log what was news. A late answer is the browser's all the same.
+
+        Where nothing but what a browser's event brings and what holds for its visitor decides, and both are what they
+        were the last time, so is the decision: without news it depends on no moment.
+        """
         heard, newest = self._rules.hear(event), self._known.visitors[visitor.browser]
+        is_told = event.source == BROWSER_SOURCE and not _is_act(event) and event.received_at_ms > 0
+        if is_told and newest is visitor:
+            before = self._known.decided.get(visitor.id)
+            if before is not None and before[0] is heard and before[1] is visitor.answer:
+                return visitor, before[2]
         verdict = self._judge(visitor, event, heard)
+        if is_told and not verdict.news:
+            self._known.decided[visitor.id] = (heard, visitor.answer, verdict.decision)
         of_browser = verdict if newest.id == visitor.id else self._judge(newest, event, heard)
         if of_browser.news:
             self._put(replace(newest, answer=of_browser.standing))
+            self.resolution.answered.append(newest.id)
         if verdict.news:
             visitor = self._put(replace(visitor, answer=verdict.standing))
+            self.resolution.answered.append(visitor.id)
         logged = of_browser if of_browser.news else verdict
         if logged.news:
             self.resolution.consents += consent_rows(logged, seq, event, self._rules.consent_key)
@@ -142,7 +136,7 @@ class Page:
             has_gpc=heard.has_gpc or (None if event.source != BROWSER_SOURCE else False),
             received_ms=event.received_at_ms,
             settings=self._rules.consent.of_source(event.source),
-            is_act=event.name == "consent" and REFUSED not in event.properties,
+            is_act=_is_act(event),
             elsewhere=self._elsewhere(visitor) if is_server(event.source) else None,
         )
 
@@ -161,9 +155,7 @@ class Page:
         """Tell a repeat that says who a new browser is: its first answer, with the cookie, was lost on the way."""
         return one.event is not None and bool(one.claimed) and one.event.browser not in self._known.visitors
 
-    def _is_known_order(self, order_id: str | None, seq: int) -> bool:
-        if order_id is None:
-            return False
+    def _is_known_order(self, order_id: str, seq: int) -> bool:
         order = order_key(order_id)
         if order in self._known.orders:
             return True
@@ -185,20 +177,26 @@ class Page:
         sessions = (newest.sessions + session)[-KEPT_SESSIONS * SESSION_BYTES :]
         return self._put(replace(newest, sessions=sessions))
 
-    def _open_epoch(self, visitor: VisitorState, sessions: bytes) -> VisitorState:
-        """Begin the browser's next epoch; what the visitor answered about consent was the browser's answer too."""
+    def _open_epoch(self, visitor: VisitorState, sessions: bytes, seq: int, level: int) -> VisitorState:
+        """Begin the browser's next epoch; what the visitor answered about consent was the browser's answer too.
+
+        So are its own ids the browser's; a server's visitor has none, but what its person's browsers lent it.
+        """
         newest = self._known.visitors[visitor.browser]
         fresh = self._rules.new_visitor_id()
         self.resolution.followed[newest.id] = fresh
         self._known.earlier.setdefault(visitor.browser, []).insert(0, newest)
         opened = VisitorState(fresh, visitor.browser, newest.epoch + 1, answer=newest.answer, sessions=sessions)
         self._known.visitors[visitor.browser] = opened
-        return self._put(opened)
+        own = (one for one in newest.vendor_ids if one.kind in BROWSERS_OWN and level == BROWSER_LEVEL)
+        return self._keep(self._put(opened), [replace(one, seq=seq) for one in own])
 
     def _put(self, visitor: VisitorState) -> VisitorState:
         self.resolution.visitors[visitor.id] = visitor
-        if visitor.person is not None and visitor.answer is not None:
-            self._known.answers.setdefault(visitor.person, {})[visitor.id] = visitor
+        if visitor.person is not None:
+            self._known.lenders.setdefault(visitor.person, {})[visitor.id] = visitor
+            if visitor.answer is not None:
+                self._known.answers.setdefault(visitor.person, {})[visitor.id] = visitor
         newest = self._known.visitors.get(visitor.browser)
         if newest is None or newest.id == visitor.id:
             self._known.visitors[visitor.browser] = visitor
@@ -209,7 +207,8 @@ class Page:
 
     def _link(self, visitor: VisitorState, one: Arrived, session: bytes | None) -> VisitorState:
         """Change what an event's claim changes, unless it is over a limit; and count what it says in vain."""
-        if not one.claimed:
+        spoken = self._known.spoken.get(visitor.person) if visitor.person is not None else None
+        if one.level == BROWSER_LEVEL and says_nothing_new(one.claimed, spoken):
             return visitor
         claim = Claim(one.claimed, one.level, visitor.browser, session)
         change = link(visitor.person, claim, self._known.graph)
@@ -226,7 +225,7 @@ class Page:
     def _changed(self, visitor: VisitorState, change: Change, claim: Claim, seq: int) -> VisitorState:
         graph, resolution = self._known.graph, self.resolution
         if change.opens_epoch:
-            visitor = self._open_epoch(visitor, claim.session or visitor.sessions[-SESSION_BYTES:])
+            visitor = self._open_epoch(visitor, claim.session or visitor.sessions[-SESSION_BYTES:], seq, claim.level)
         person = change.person if change.person is not None else self._new_person(visitor.browser)
         for fact in change.lost:
             self._end(fact, seq)
@@ -289,23 +288,43 @@ class Page:
             return "browsers_per_value"
         return ""
 
-    def _click(self, visitor: VisitorState, one: Arrived) -> VisitorState:
-        """Keep the newest click token; one that the browser had before it became somebody else's is not taken again."""
-        token = click_token(one.event.context) if one.event is not None and one.level == BROWSER_LEVEL else None
-        if token is None or token == visitor.kx:
-            return visitor
-        if any(token == other.kx for other in self._known.earlier.get(visitor.browser, ())):
-            return visitor
-        self.resolution.clicks.append((visitor.id, one.row.seq, token))
-        return self._put(replace(visitor, kx=token))
+    def _vendor_news(self, visitor: VisitorState, one: Arrived, granted: Purpose) -> list[VendorId]:
+        """Give what an event tells of vendors' ids; what was told of a visitor just before is no news."""
+        event, seq = one.event, one.row.seq
+        assert event is not None, "only an event tells anything"
+        if one.level != BROWSER_LEVEL:
+            members = self._known.graph.members(visitor.person) if visitor.person is not None else ()
+            found = [other for member in members for other in self._known.lenders.get(member, {}).values()]
+            return lent(visitor, (self.resolution.visitors.get(other.id, other) for other in found), seq, granted)
+        news = device_of(visitor, event, seq, granted)
+        told = (event.context.get(VENDOR_IDS_KEY), page_url(event.context))
+        if self._told.get(visitor.id) != told:
+            self._told[visitor.id] = told
+            is_newest = self._known.visitors[visitor.browser].id == visitor.id
+            news += told_by(event, visitor, seq, self._known.earlier.get(visitor.browser, ()), is_newest=is_newest)
+        return news
 
-    def _note(
-        self, one: Arrived, visitor: int | None, fate: JournalFate, granted: Purpose = Purpose.NONE, basis: str = ""
-    ) -> None:
+    def _keep(self, visitor: VisitorState, news: Sequence[VendorId]) -> VisitorState:
+        if not news:
+            return visitor
+        self.resolution.vendor_ids += [(visitor.id, one) for one in news]
+        changed = {one.kind for one in news}
+        kept = (one for one in visitor.vendor_ids if one.kind not in changed)
+        return self._put(replace(visitor, vendor_ids=(*kept, *news)))
+
+    def _note(self, one: Arrived, visitor: int | None, fate: JournalFate, decision: Decision = UNDECIDED) -> None:
         received_at_ms = one.event.received_at_ms if one.event else self.resolution.now_ms
-        self.resolution.journal.append(JournalRow(one.row.seq, one.key, visitor, granted, basis, fate, received_at_ms))
+        is_told = one.event is not None and is_server(one.event.source)
+        said = (decision.granted, decision.basis, fate, received_at_ms, decision.waits, is_told)
+        self.resolution.journal.append(JournalRow(one.row.seq, one.key, visitor, *said))
+
+
+def _is_act(event: Event) -> bool:
+    return event.name == "consent" and REFUSED not in event.properties
 
 
 def _knows(visitor: VisitorState, session: bytes) -> bool:
     sessions = visitor.sessions
+    if sessions == session:
+        return True
     return any(sessions[at : at + SESSION_BYTES] == session for at in range(0, len(sessions), SESSION_BYTES))

@@ -104,6 +104,7 @@ COOKIE = section(
         ),
         "domain": nullable(word("Shares the cookie with the subdomains of this host.", f"{_DOMAIN}|", default=None)),
         "wait_for_consent": boolean("No cookie, and nothing stored by the script, before consent.", default=False),
+        "meta": boolean("Sets Meta's _fbp and _fbc where the visitor has granted advertising.", default=False),
     },
 )
 _MEANING = {
@@ -125,6 +126,9 @@ CONSENT = section(
         "server_default": _granted("Servers' events about people who never answered."),
         "map": section(
             "What consent platforms' categories mean, where that is not what we take them for.", MAP, default={}
+        ),
+        "wait_for": duration(
+            "How long an event waits for its visitor's answer; at most spool.keep_for.", default="30min"
         ),
         "gpc": choice(
             "Whether the Global Privacy Control signal denies advertising.",

@@ -3,8 +3,8 @@
 import asyncio
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import aiosqlite
 
@@ -15,13 +15,17 @@ MAX_OPEN_SEGMENTS = 4
 MAX_VARIABLES = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One stored envelope; `is_damaged` when its bytes do not match their checksum."""
+class Row(NamedTuple):
+    """One stored envelope; `is_damaged` when its bytes do not match their checksum. A tuple, as one is made a row."""
 
     seq: int
     body: bytes
     is_damaged: bool = False
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether only the number is left, because the person asked for it."""
+        return not self.body and not self.is_damaged
 
 
 class SpoolReader:
@@ -34,7 +38,7 @@ class SpoolReader:
 
     async def read(self, after: int, limit: int) -> list[Row]:
         """Give up to `limit` rows after a sequence number, in order; empty at the head."""
-        segments = files.list_segments(self._directory)
+        segments = await self._segments()
         rows: list[Row] = []
         for index, segment in enumerate(segments):
             is_newest = index + 1 == len(segments)
@@ -48,7 +52,7 @@ class SpoolReader:
     async def read_at(self, seqs: Iterable[int]) -> dict[int, Row]:
         """Give the rows at these sequence numbers; those that are gone are missing."""
         found: dict[int, Row] = {}
-        segments = files.list_segments(self._directory)
+        segments = await self._segments()
         ends = [segment.first for segment in segments[1:]] + [2**63 - 1]
         wanted = sorted(set(seqs))
         for segment, end in zip(segments, ends, strict=False):
@@ -85,6 +89,17 @@ class SpoolReader:
             if db is not None:
                 await db.close()
 
+    async def close_gone(self) -> None:
+        """Close segments whose files are gone: an open file would keep its bytes on the disk."""
+        await self._segments()
+
+    async def _segments(self) -> list[Segment]:
+        """List what is there, and close what is not any more."""
+        segments = files.list_segments(self._directory)
+        for gone in self._open.keys() - set(segments):
+            await self.forget(gone)
+        return segments
+
     async def _scalar(self, segment: Segment, sql: str) -> int | None:
         async with self._turn:
             db = await self._connection(segment)
@@ -108,7 +123,7 @@ class SpoolReader:
                     raise
                 await self._open.pop(segment).close()  # being made just now, or given up again: look anew next time
                 return []
-        return [Row(seq, body, is_damaged=check != checksum(seq, body)) for seq, check, body in rows]
+        return [Row(seq, body, check != checksum(seq, body)) for seq, check, body in rows]
 
     async def _connection(self, segment: Segment) -> aiosqlite.Connection | None:
         """Give an open connection, or None when the segment is gone."""

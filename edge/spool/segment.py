@@ -1,7 +1,8 @@
 """One segment file: its name, its tables, its checksums.
 
 A segment is named by the first sequence number it may hold, so a name is never used twice.
-It is sealed when its footer row is there; nothing is ever written to it afterwards.
+It is sealed when its footer row is there; nothing is ever written to it afterwards. Where rows are emptied, a whole new
+file takes its place, named by its generation ("…-1.segment"); of several generations the newest is the segment.
 """
 
 import errno
@@ -50,7 +51,8 @@ SELECT coalesce(min(seq), 0), coalesce(max(seq), 0), count(*), coalesce(sum(chec
 SEALED_AT = "SELECT max(sealed_at_ms) FROM footer"
 CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 
-_NAME = re.compile(r"(\d{16})\.segment")
+_NAME = re.compile(r"(\d{16})(?:-(\d{1,6}))?\.segment")
+_DRAFT = re.compile(r"\d{16}-\d{1,6}\.draft")
 _SIDECARS = ("-wal", "-shm")
 
 
@@ -73,6 +75,12 @@ class Segment:
 
     first: int
     path: Path
+    generation: int = 0
+
+    def following(self) -> "Segment":
+        """Name the file that would take this one's place."""
+        generation = self.generation + 1
+        return Segment(self.first, self.path.with_name(f"{self.first:016d}-{generation}.segment"), generation)
 
 
 def checksum(seq: int, body: bytes) -> int:
@@ -86,10 +94,28 @@ def segment_at(directory: Path, first: int) -> Segment:
 
 
 def list_segments(directory: Path) -> list[Segment]:
-    """Give the segments of a directory, oldest first."""
+    """Give the segments of a directory, oldest first; of each its newest generation."""
+    return list({segment.first: segment for segment in _files(directory)}.values())
+
+
+def remove_replaced(directory: Path) -> int:
+    """Remove what a newer generation has replaced, and what a death left half written; give how many segments."""
+    current, removed = set(list_segments(directory)), 0
+    for segment in _files(directory):
+        if segment not in current:
+            unlink(segment)
+            removed += 1
+    for path in list(directory.iterdir()) if directory.is_dir() else ():
+        if _DRAFT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    return removed
+
+
+def _files(directory: Path) -> list[Segment]:
     paths = directory.iterdir() if directory.is_dir() else ()
     matches = (_NAME.fullmatch(path.name) for path in paths)
-    return sorted((Segment(int(m[1]), directory / m[0]) for m in matches if m), key=lambda segment: segment.first)
+    found = (Segment(int(m[1]), directory / m[0], int(m[2] or 0)) for m in matches if m)
+    return sorted(found, key=lambda segment: (segment.first, segment.generation))
 
 
 def remove_leftovers(directory: Path) -> None:
@@ -102,11 +128,14 @@ def remove_leftovers(directory: Path) -> None:
 
 
 def unlink(segment: Segment) -> None:
-    """Remove a sealed segment for good: the file first, what stands beside it after."""
-    segment.path.unlink(missing_ok=True)
-    for suffix in _SIDECARS:
-        segment.path.with_name(segment.path.name + suffix).unlink(missing_ok=True)
-    sync_directory(segment.path.parent)
+    """Remove a sealed segment for good: what it replaced first, then the file, what stands beside it after."""
+    directory = segment.path.parent
+    replaced = [one for one in _files(directory) if one.first == segment.first and one.generation < segment.generation]
+    for path in (*(one.path for one in replaced), segment.path):
+        path.unlink(missing_ok=True)
+        for suffix in _SIDECARS:
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    sync_directory(directory)
 
 
 def sync_directory(directory: Path) -> None:

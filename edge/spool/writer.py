@@ -46,6 +46,7 @@ class SpoolWriter:
         self._failure: StorageFailed | None = None
         self._flusher: asyncio.Task[None] | None = None
         self._sealing: set[asyncio.Task[None]] = set()
+        self._seals_asked: list[asyncio.Future[int]] = []
         self._next_seq = 1
         self._segment: Segment
         self._db: aiosqlite.Connection
@@ -99,6 +100,20 @@ class SpoolWriter:
         self._wake.set()
         return await waiter.committed
 
+    async def seal(self) -> int:
+        """Let what was appended until now lie in sealed segments; give the last number that does.
+
+        Raises:
+            StorageBusy, StorageFull, StorageFailed: it could not be done; the open segment goes on.
+        """
+        self._refuse_when_over(0, 0)
+        asked: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._seals_asked.append(asked)
+        self._wake.set()
+        sealed_to = await asked
+        await asyncio.gather(*self._sealing)
+        return sealed_to
+
     async def close(self) -> None:
         """Finish what waits, checkpoint and mark; a death instead of this loses nothing."""
         self._is_closing = True
@@ -126,18 +141,21 @@ class SpoolWriter:
                 await asyncio.wait_for(self._wake.wait(), ROTATION_CHECK_S)
             self._wake.clear()
             group, self._waiting = self._waiting, []
+            asked, self._seals_asked = self._seals_asked, []
             self._waiting_events = self._waiting_bytes = 0
             try:
                 if group:
                     await self._commit(group)
-                await self._rotate_when_due()
+                await self._rotate_when_due(is_asked=bool(asked))
+                self._answer_seals(asked)
             except StorageError as error:
-                self._refuse(group, error)
+                self._refuse(group, error, asked)
             except Exception as error:  # whatever it was, nobody may wait for ever
-                self._refuse(group, self._fail(error))
+                self._refuse(group, self._fail(error), asked)
             if self._failure is not None:
-                self._refuse(self._waiting, self._failure)
+                self._refuse(self._waiting, self._failure, self._seals_asked)
                 return
+        self._refuse((), StorageBusy("the service is stopping"), self._seals_asked)
 
     async def _commit(self, group: Sequence[_Waiter]) -> None:
         """Write one group and answer each of its waiters once the disk has it."""
@@ -184,17 +202,24 @@ class SpoolWriter:
         self._failure = StorageFailed(f"the spool cannot be written: {error}")
         return self._failure
 
-    def _refuse(self, group: Sequence[_Waiter], error: StorageError) -> None:
-        for waiter in group:
-            if not waiter.committed.done():
-                waiter.committed.set_exception(error)
+    def _refuse(self, group: Sequence[_Waiter], error: StorageError, asked: Sequence[asyncio.Future[int]] = ()) -> None:
+        for future in (*(waiter.committed for waiter in group), *asked):
+            if not future.done():
+                future.set_exception(error)
 
-    async def _rotate_when_due(self) -> None:
-        """Open the next segment when this one is large or old; the old one is sealed in the background."""
+    def _answer_seals(self, asked: Sequence[asyncio.Future[int]]) -> None:
+        if asked and self._next_seq != self._segment.first:
+            raise StorageFull("no room for the next segment")
+        for future in asked:
+            if not future.done():
+                future.set_result(self._segment.first - 1)
+
+    async def _rotate_when_due(self, *, is_asked: bool) -> None:
+        """Open the next segment when this one is large, old or asked for; the old one is sealed in the background."""
         is_empty = self._next_seq == self._segment.first
         age_s = self._clock.monotonic_s() - self._segment_opened_s
         is_large = self._segment_bytes >= self._settings.segment_bytes
-        if is_empty or not (is_large or age_s >= self._settings.segment_age_s):
+        if is_empty or not (is_asked or is_large or age_s >= self._settings.segment_age_s):
             return
         old, db = self._segment, self._db
         following = files.segment_at(self._settings.directory, self._next_seq)

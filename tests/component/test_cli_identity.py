@@ -1,15 +1,13 @@
 """`edge identity show` and `edge identity unlink`."""
 
-import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from edge.app.lock import take_lock
 from tests.backroom import Backroom, browser
-from tests.component.world import World, write_files
+from tests.component.world import World, live, write_files
 
 
 @pytest.fixture
@@ -19,17 +17,7 @@ def world(tmp_path: Path) -> World:
     return world
 
 
-def live(world: World, what: Callable[[Backroom], Awaitable[None]]) -> list[dict[str, str]]:
-    """Let the service run for a while; give whom it sent to."""
-
-    async def run() -> list[dict[str, str]]:
-        room = await Backroom.open(world.folder, world.clock)
-        await what(room)
-        await room.work()
-        await room.close()
-        return [body["profile"]["data"]["attributes"] for body in room.transport.bodies]
-
-    return asyncio.run(run())
+FBP = "fb.1.1795180000000.1"
 
 
 async def _fill(room: Backroom) -> None:
@@ -40,7 +28,8 @@ async def _fill(room: Backroom) -> None:
         await room.identify(2, email=f"user{number}@shop.example")
     await room.store(3, "view_item", id="stranger")
     await room.store(1, "view_item", id="linked", properties={"item_url": "https://evil.example", "price": 5})
-    await room.store(4, "view_item", id="clicked", page={"url": "https://shop.example/?_kx=token-1"})
+    landing = {"url": "https://shop.example/?_kx=token-1&gclid=Cj0"}
+    await room.store(4, "view_item", id="clicked", page=landing, vendor_ids={"fbp": FBP})
 
 
 def test_a_person_is_shown_with_evidence_times_visitors_and_merges(world: World) -> None:
@@ -112,14 +101,15 @@ def test_a_browser_taken_back_is_a_stranger(world: World) -> None:
     assert live(world, again) == []
 
 
-def test_nothing_is_taken_back_while_the_service_runs_or_where_nothing_is(world: World) -> None:
+def test_nothing_is_taken_back_while_the_service_starts_or_where_nothing_is(world: World) -> None:
     lock = take_lock(world.folder, "drainer")
     result = world.edge("identity", "unlink", "c-1")
     os.close(lock)
     assert result.exit_code == 1
-    assert "stop the service first" in result.stderr
+    assert "does not answer yet; try again when it is ready" in result.stderr
     result = world.edge("identity", "unlink", "nobody@shop.example")
-    assert (result.exit_code, result.stderr.partition(";")[0]) == (1, "Nothing links 'nobody@shop.example'")
+    said = result.stderr.splitlines()[-1]
+    assert (result.exit_code, said.partition(";")[0]) == (1, "Nothing links 'nobody@shop.example'")
 
 
 def test_why_says_what_was_quarantined_what_leads_away_and_that_a_mail_was_clicked(world: World) -> None:
@@ -128,7 +118,18 @@ def test_why_says_what_was_quarantined_what_leads_away_and_that_a_mail_was_click
     for asked, told in (("#7", quarantined), ("linked", leads_away), ("clicked", "its click token is known")):
         assert told in "\n".join(world.lines("why", asked)), asked
     assert world.json("why", "#7")["quarantined"] == [{"kind": "email", "limit": "values_per_browser"}]
-    assert world.json("why", "clicked")["ids"] == {"kx": "token-1"}
+
+
+def test_vendors_ids_are_shown_by_show_why_and_preview(world: World) -> None:
+    ids = {"kx": "token-1", "gclid": "Cj0", "fbp": FBP}
+    assert world.json("why", "clicked")["ids"] == ids
+    assert "vendors' ids: fbp, gclid" in "\n".join(world.lines("why", "clicked"))
+    assert world.json("preview", "klaviyo", "--event", "clicked")["identity"]["ids"] == ids
+    assert "vendors' ids: fbp, gclid, kx" in "\n".join(world.lines("preview", "klaviyo", "--event", "clicked"))
+    kept = world.json("identity", "show", "clicked")["vendor_ids"]
+    assert {one["kind"]: one["value"] for one in kept} == ids
+    joined = " ".join(" ".join(line.split()) for line in world.lines("identity", "show", "clicked"))
+    assert f"fbp {FBP} visitor {kept[0]['visitor']}, #{kept[0]['seq']}, from 2026-11-18 11:06:40.000" in joined
 
 
 def test_a_preview_says_what_it_leaves_out(world: World) -> None:

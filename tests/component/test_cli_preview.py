@@ -151,12 +151,26 @@ def test_only_one_of_the_examples_is_shown_for_every_pipeline(world: World) -> N
     ]
 
 
+def test_what_a_new_event_brings_of_vendors_ids_is_given_to_its_mapping(world: World) -> None:
+    page = {"url": "https://shop.example/?gclid=Cj0&_kx=token-1"}
+    told = previewed(
+        world, {**EVENT, "context": {"page": page, "vendor_ids": {"fbp": "forged"}}}, "--email", "a@shop.example"
+    )
+    assert told["identity"]["ids"] == {"gclid": "Cj0", "kx": "token-1"}
+
+
 def test_options_say_who_the_visitor_is(world: World) -> None:
     told = previewed(world, EVENT, "--email", " Abc@Shop.example", "--customer-id", "19")
     profile = told["request"]["body"]["data"]["attributes"]["profile"]["data"]["attributes"]
     assert profile == {"email": "abc@shop.example", "external_id": "19"}
     identifiers = {"customer_id": "19", "email": "abc@shop.example"}
-    assert told["identity"] == {"identifiers": identifiers, "origin": "options", "visitor": None, "person": None}
+    assert told["identity"] == {
+        "identifiers": identifiers,
+        "ids": {},
+        "origin": "options",
+        "visitor": None,
+        "person": None,
+    }
     assert world.edge("preview", "klaviyo", "--email", "no").exit_code == 2
 
 

@@ -11,7 +11,7 @@ from tests.backroom import Backroom
 from tests.component.plan_world import build, edit
 from tests.component.world import World
 
-WHO = {"identifiers": {"email": "visitor@shop.example"}, "origin": "ledger", "visitor": 1, "person": 1}
+WHO = {"identifiers": {"email": "visitor@shop.example"}, "ids": {}, "origin": "ledger", "visitor": 1, "person": 1}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,7 @@ def test_what_was_withdrawn_since_is_not_granted(world: World) -> None:
     assert told["consent"] == {
         "granted": ["functional", "analytics"],
         "denied": ["marketing", "advertising"],
+        "unanswered": [],
         "withdrawn": ["marketing", "advertising"],
         "basis": "explicit",
         "note": "",
@@ -72,6 +73,7 @@ def test_an_edited_file_and_an_option_say_what_would_be(world: World, tmp_path: 
     assert (told["becomes"], told["metric"]) == ("sent", "Saw Product")
     assert told["identity"] == {
         "identifiers": {"email": "a@shop.example"},
+        "ids": {},
         "origin": "options",
         "visitor": 2,
         "person": None,

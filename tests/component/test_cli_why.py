@@ -45,7 +45,7 @@ def test_a_delivered_event_is_told_from_the_door_to_the_destination(world: World
             [
                 "          nobody knows who this is yet",
                 "klaviyo   held 2026-11-18 11:07:42.000, 62 s after it was accepted",
-                "          until somebody knows the visitor, at most until 2026-12-02 11:06:40.000",
+                "          for identity: until somebody knows the visitor, at most until 2026-12-02 11:06:40.000",
             ],
         ),
         (

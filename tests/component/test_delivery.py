@@ -635,7 +635,7 @@ async def test_history_from_before_retroactive_for_is_not_given_to_the_person(ro
     await room.identify(1, email="visitor@shop.example")
     await room.work()
     assert room.transport.ids == [young.id]
-    assert await room.tally() == {"held": 1, "delivered": 1, "unmapped": 1}
+    assert await room.tally() == {"expired": 1, "delivered": 1, "unmapped": 1}
 
 
 async def test_a_withdrawal_after_a_reset_is_the_browsers_and_stops_what_waits_from_before(room):

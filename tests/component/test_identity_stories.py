@@ -29,7 +29,7 @@ global:
     external_id: {source: context.traits.customer_id}
     _kx: {source: context.ids.kx}
 events:
-  "*": {properties: {event: {source: id}}}
+  "*": {properties: {event: {source: id}, ids: {source: context.ids}, ip: {source: context.ip}}}
 """
 
 
@@ -69,6 +69,16 @@ class Stage:
             more["session"] = {"id": step.pop("session")}
         if "click" in step:
             more["page"] = {"url": f"https://shop.example/?_kx={step.pop('click')}"}
+        if "landing" in step:
+            more["page"] = {"url": f"https://shop.example/?{step.pop('landing')}"}
+        if "cookies" in step:
+            more["vendor_ids"] = step.pop("cookies")
+        if "ip" in step:
+            more |= {"ip": step.pop("ip"), "user_agent": "Mozilla/5.0"}
+        if "denies" in step:
+            more["consent"] = {step.pop("denies"): "denied"}
+        if step.pop("is_silent", False):
+            more["consent"] = {}
         if "order" in step:
             more["properties"] = {"transaction_id": step.pop("order")}
         label = step.pop("as", None)
@@ -87,7 +97,10 @@ class Stage:
             attributes = json.loads(request.body)["data"]["attributes"]
             label = attributes["properties"]["event"]
             assert label not in sent, f"{label} was sent twice"
-            sent[label] = attributes["profile"]["data"]["attributes"]
+            told = attributes["properties"]
+            ids = {kind: value for kind, value in told["ids"].items() if kind not in ("kx", "anonymous_id")}
+            own = {"ids": ids, "ip": told.get("ip")}
+            sent[label] = attributes["profile"]["data"]["attributes"] | {key: it for key, it in own.items() if it}
         return {label: sent.get(label) or await self._fate(event) for label, event in self.events.items()}
 
     async def _fate(self, event: Event) -> str:

@@ -47,3 +47,22 @@ def test_refusal_of_the_fake_klaviyo_is_read_with_its_pointers() -> None:
     outcome = read(Response(answer.status, answer.headers, answer.body))
     assert isinstance(outcome, Rejected)
     assert "at /data/attributes/metric" in outcome.reason
+
+
+def test_the_event_that_says_who_a_stranger_was_joins_the_strangers_profile() -> None:
+    """Source: contract of Klaviyo's Create Event: identifiers that come together belong to one profile."""
+    account = Account()
+    told = {case["says"]: case for case in CASES}
+    stranger, both = [
+        request_of(told[says], pipeline_of(told[says])).body
+        for says in (
+            "a stranger whom a file sends is told by an id of the visitor's own",
+            "the event that tells who a stranger was carries both identifiers",
+        )
+    ]
+    for number, body in enumerate((stranger, both, both.replace(b'"anonymous_id":', b'"title":'))):
+        account.send(body.replace(b'"e-1"', f'"e-{number}"'.encode()))
+    taken: Any = account.klaviyo.taken(None)
+    [profile] = taken["profiles"]
+    assert profile["identifiers"].keys() == {"anonymous_id", "email"}
+    assert [event["unique_id"] for event in profile["events"]] == ["e-0", "e-1", "e-2"]

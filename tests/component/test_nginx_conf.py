@@ -171,6 +171,18 @@ async def test_the_script_is_kept_while_the_sidecar_is_away_and_never_with_a_coo
             assert (await shop.post()).status == 502
 
 
+async def test_metas_cookies_pass_beside_ours_and_come_back(tmp_path: Path) -> None:
+    consent = {"consent": {"advertising": "granted", "source": "explicit"}}
+    async with front(tmp_path, meta_cookies=True) as shop:
+        first = await shop.post(batch(page={"url": "https://shop.example/?fbclid=Iw"}, **consent))
+        given = [value.partition(";")[0] for value in first.headers.getall("Set-Cookie")]
+        again = await shop.post(batch(**consent), {**SAME, "Cookie": "; ".join(given)})
+    assert [value.partition("=")[0] for value in given] == ["__Host-dfid", "_fbp", "_fbc"]
+    assert "Set-Cookie" not in again.headers
+    stored = [one.context["vendor_ids"] for one in shop.edge.log.events]
+    assert stored[0] == stored[1] == {value[1:4]: value[5:] for value in given[1:]}
+
+
 async def test_events_are_stored_and_the_cookie_passes_both_ways(shop: Front) -> None:
     first = await shop.post()
     assert first.status == 204

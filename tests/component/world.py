@@ -85,6 +85,19 @@ def build(folder: Path) -> World:
     return world
 
 
+def live(world: World, what: Callable[[Backroom], Awaitable[None]]) -> list[dict[str, str]]:
+    """Let the service run for a while; give whom it sent to."""
+
+    async def run() -> list[dict[str, str]]:
+        room = await Backroom.open(world.folder, world.clock)
+        await what(room)
+        await room.work()
+        await room.close()
+        return [body["profile"]["data"]["attributes"] for body in room.transport.bodies]
+
+    return asyncio.run(run())
+
+
 def page(path: str) -> dict[str, str]:
     """Give a page as the script tells it."""
     return {"url": f"https://shop.example{path}", "path": path, "title": "Tea", "referrer": ""}

@@ -54,7 +54,7 @@ def test_everything_may_be_set() -> None:
         pipelines: flows
         collector: {listen: "unix:../run/edge.sock", prefix: /a/b-c, script: s.js, endpoint: in,
                     trusted_proxies: [10.0.0.0/8, "::1", 192.168.1.7]}
-        cookie: {keys: ["${NEW}", "${OLD}"], domain: tea.example, wait_for_consent: true}
+        cookie: {keys: ["${NEW}", "${OLD}"], domain: tea.example, wait_for_consent: true, meta: true}
         ops: {listen: "[::1]:0"}
         identity: {retroactive_for: 0s}
         consent: {default: {functional: granted, analytics: granted}, server_default: {marketing: granted}, gpc: ignore,
@@ -84,7 +84,7 @@ def test_everything_may_be_set() -> None:
             "in",
             (IPv4Network("10.0.0.0/8"), IPv6Network("::1/128"), IPv4Network("192.168.1.7/32")),
         ),
-        cookie=CookieConfig((Secret(NEW_KEY), Secret(OLD_KEY)), "tea.example", True),
+        cookie=CookieConfig((Secret(NEW_KEY), Secret(OLD_KEY)), "tea.example", True, True),
         ops=OpsConfig(("tcp", "::1", 0)),
         identity=IdentityConfig(0.0),
         consent=ConsentConfig(
@@ -131,7 +131,7 @@ data_dir: ${UNSET_ONE}
         "accepted is false for the boolean, 'no' in quotes for the text",
         "7:40: cookie.domain: a list is not accepted; accepted is a text",
         "8:6: ops: 'x' is not a mapping; accepted is 'key: value', one a line",
-        "9:32: consent.default.marketing: 'maybe' is not one of granted, denied",
+        "9:32: consent.default.marketing: 'maybe' is not one of granted, denied, wait",
         "9:39: consent.default.sales: unknown key; accepted here: functional, analytics, marketing, advertising",
         "9:61: consent.gpc: 'off' is not one of deny, ignore",
         "10:17: drainer.page: '0' is out of range; accepted is a whole number of at least 1 and at most 10000",

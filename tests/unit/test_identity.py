@@ -1,8 +1,8 @@
-"""What an event claims: normal forms, levels of evidence, click tokens, sessions."""
+"""What an event claims: normal forms, levels of evidence, sessions."""
 
 import pytest
 
-from edge.identity import claim_from, click_token, level_of, session_of
+from edge.identity import claim_from, level_of, session_of
 from edge.person import Identifiers
 
 
@@ -51,23 +51,6 @@ def test_only_a_server_with_a_key_and_a_verified_webhook_have_the_highest_level(
     assert level_of(source) == level
 
 
-@pytest.mark.parametrize(
-    ("url", "token"),
-    [
-        ("https://shop.example/p?_kx=AbC_d-E.f%3D%3D", "AbC_d-E.f=="),
-        ("https://shop.example/p?utm=1&_kx=first&_kx=second#x", "first"),
-        ("https://shop.example/p?not_kx=AbC", None),
-        ("https://shop.example/p#_kx=AbC", None),
-        ("https://shop.example/p?_kx=", None),
-        ("https://shop.example/p?_kx=%3Cscript%3E", None),
-        ("https://shop.example/p?_kx=" + "x" * 600, None),
-        (7, None),
-    ],
-)
-def test_a_click_token_is_read_from_the_landing_urls_query(url, token):
-    assert click_token({"page": {"url": url}}) == token
-
-
-@pytest.mark.parametrize("context", [{}, {"page": "x"}, {"page": {}}, {"session": "x"}, {"session": {"id": ""}}])
+@pytest.mark.parametrize("context", [{}, {"session": "x"}, {"session": {"id": ""}}])
 def test_a_context_of_any_shape_says_nothing_where_it_says_nothing(context):
-    assert (click_token(context), session_of(context)) == (None, None)
+    assert session_of(context) is None

@@ -12,7 +12,9 @@ from edge.identity import claim_from, level_of, link, merge
 from edge.identity.linking import Claim
 from edge.ledger.records import Known, Resolution
 from edge.person import Alias
-from edge.resolver.page import Arrived, Limits, Page, event_key
+from edge.resolver.arriving import Arrived, event_key
+from edge.resolver.page import Page
+from edge.resolver.rules import Limits
 from edge.secret import Secret
 from edge.spool import Row
 

@@ -1,15 +1,16 @@
 """Planning: the users' own files run as they are, and one event gives one payload or a reason."""
 
 import copy
-from hashlib import blake2b
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
+from edge.consent import Purpose
 from edge.delivery import Payload
 from edge.event import Event
-from edge.person import Identifiers
+from edge.person import FIRST_EPOCH, Identifiers, anonymous_id
 from edge.pipeline import (
     Dead,
     Pipeline,
@@ -162,9 +163,10 @@ def test_mappings_read_the_completed_event_and_the_known_visitor() -> None:
         "traits": {"email": "user@shop.example", "first_name": "User", "address": {"city": "Kiel"}},
         "context": {
             "locale": "de-DE",
-            "ids": {"anonymous_id": blake2b(one.browser.encode(), digest_size=16).hexdigest()},
+            "ids": {"anonymous_id": anonymous_id(bytes.fromhex(one.browser), FIRST_EPOCH)},
             "traits": {"plan": "gold", "first_name": "User", "email": "user@shop.example"},
         },
+        "consent": {"functional": False, "analytics": False, "marketing": False, "advertising": False},
     }
     assert one == before
 
@@ -197,6 +199,34 @@ def test_stranger_is_deliverable_only_where_the_file_says_send() -> None:
     held, sent = compiled(MINIMAL), compiled(MINIMAL + "anonymous: send\n")
     assert [held.is_deliverable(who) for who in (Identifiers(), USER)] == [False, True]
     assert [sent.is_deliverable(who) for who in (Identifiers(), USER)] == [True, True]
+
+
+def test_a_mapping_and_a_condition_read_what_was_decided_of_consent() -> None:
+    text = MINIMAL.replace("metric:", 'when: "consent.analytics && !(consent.advertising)", metric:')
+    pipeline = compiled(text)
+    answers = [
+        plan(pipeline, event("search"), USER, granted)
+        for granted in (Purpose.ANALYTICS, Purpose.ANALYTICS | Purpose.ADVERTISING, Purpose.NONE)
+    ]
+    assert [isinstance(one, Planned) for one in answers] == [True, False, False]
+    assert source_of(event("search"), USER, granted=Purpose.ANALYTICS)["consent"] == {
+        "functional": False,
+        "analytics": True,
+        "marketing": False,
+        "advertising": False,
+    }
+
+
+def test_a_browsers_event_is_never_given_another_browsers_address() -> None:
+    known = Identifiers(vendor_ids=(("device", "192.0.2.1 Mozilla/5.0 (X11)"), ("fbp", "f")))
+    given = {"vendor_ids": {"fbp": "its-own"}, "ids": {"fbp": "forged"}}
+    contexts = [
+        source_of(replace(event("search", context=given), source=source), known, granted=Purpose.ADVERTISING)["context"]
+        for source in ("browser", "server:shop", "hook:shopify")
+    ]
+    device = {"ip": "192.0.2.1", "user_agent": "Mozilla/5.0 (X11)"}
+    assert [one["ids"].pop("fbp") for one in contexts] == ["f"] * 3
+    assert [{key: one[key] for key in one if key not in ("ids", "traits")} for one in contexts] == [{}, device, device]
 
 
 def test_what_mappings_may_read_is_what_there_is_to_read():

@@ -37,6 +37,12 @@ def test_example_gives_what_the_page_shows(mode, mapping, event, shown):
     assert rendered(mapping, event) == json.loads(shown)
 
 
+def test_the_example_of_consent_gives_what_the_page_shows():
+    section = PAGE.split("\n## Consent\n")[1].split("\n## ")[0]
+    mapping, event, shown = re.findall(r"```(?:yaml|json)\n(.*?)```", section, re.DOTALL)
+    assert rendered(mapping, event) == json.loads(shown)
+
+
 def test_every_mode_has_an_example():
     assert [example[0] for example in EXAMPLES] == list(MODES)
 

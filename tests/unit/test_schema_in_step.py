@@ -125,7 +125,7 @@ def with_defaults(shape: Any) -> Any:
 
 def test_configuration_with_every_default_written_out_is_the_empty_one():
     written = with_defaults(CONFIG.document)
-    assert written["cookie"] == {"keys": [], "domain": None, "wait_for_consent": False}
+    assert written["cookie"] == {"keys": [], "domain": None, "wait_for_consent": False, "meta": False}
     assert parse_config(json.dumps(written), CONFIG_FILE, {}) == parse_config("site: {}", CONFIG_FILE, {})
 
 

@@ -1,0 +1,57 @@
+"""How verbs change something: by asking the service that runs, else in its place."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+from edge.app.alone import Alone, standing_in
+from edge.app.collecting import ledger_path
+from edge.app.control import CONTROL_SOCKET, NobodyAnswers, Told, ask
+from edge.cli.stores import Unavailable
+from edge.cli.surroundings import surroundings
+from edge.config import Config
+from edge.errors import EdgeError, StorageTaken
+from edge.log import warnings_to_stderr
+from edge.pipeline import Pipeline
+
+ANSWER_S = 600.0
+
+
+def change(
+    config: Config, request: Told, do: Callable[[Alone], AsyncIterator[Told]], pipelines: Sequence[Pipeline] = ()
+) -> Iterator[Told]:
+    """Give what is told of a change, its last line included: by the service, or by `do` where none runs.
+
+    Raises:
+        Unavailable: there is nothing to change, or it could not be done.
+    """
+    if not ledger_path(config).exists():
+        raise Unavailable(f"{ledger_path(config)}: no ledger here")
+    try:
+        for told in ask(config.data_dir / CONTROL_SOCKET, request, answer_s=ANSWER_S):
+            yield _good(told)
+        return
+    except NobodyAnswers:
+        pass
+    except EdgeError as error:
+        raise Unavailable(str(error)) from error
+    try:
+        with warnings_to_stderr():
+            done = asyncio.run(_alone(config, do, pipelines))
+        yield from map(_good, done)
+    except StorageTaken as error:
+        raise Unavailable(f"{error} and does not answer yet; try again when it is ready") from error
+    except (EdgeError, ValueError) as error:
+        raise Unavailable(str(error)) from error
+
+
+async def _alone(
+    config: Config, do: Callable[[Alone], AsyncIterator[Told]], pipelines: Sequence[Pipeline]
+) -> list[Told]:
+    async with standing_in(config, surroundings().clock, pipelines) as alone:
+        return [told async for told in do(alone)]
+
+
+def _good(told: Told) -> Told:
+    if told.get("kind") == "error":
+        raise Unavailable(str(told.get("message")))
+    return told

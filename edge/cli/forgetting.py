@@ -1,0 +1,162 @@
+"""`edge identity forget`."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from edge.app.changing import told_whom
+from edge.app.control import Told
+from edge.cli.changing import change
+from edge.cli.options import WRONG_USE, with_config
+from edge.cli.pipeline_files import load_leniently
+from edge.cli.screen import as_json, plain
+from edge.cli.stores import Stores, open_stores
+from edge.cli.story import find_story
+from edge.cli.times import moment
+from edge.cli.whom import Who, read_who
+from edge.config import Config
+from edge.drainer.vendor_erasing import calls_for, without_calls
+from edge.ledger.theirs import Found, Whom
+from edge.pipeline import Pipeline, files_of
+
+STATES = {
+    "asked": "taken out of the ledger; what is open of it has ended",
+    "sealed": "the spool's newest file is closed",
+    "found": "everything that names the person is found",
+    "emptied": "no file of the spool holds it any more",
+    "done": "the ledger's file is written anew",
+}
+STAYS = (
+    "numbers and decisions of the events, the consent log (keyed hashes), and keyed hashes by which late arrivals"
+    " are told"
+)
+BY_HAND = "erase the profile there by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Whom it is about, and how much there is: events, and deliveries that are open or dead."""
+
+    whom: Whom
+    found: Found
+    events: int
+    deliveries: int
+
+
+@click.command("forget")
+@click.argument("who")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "is_json", is_flag=True, help="One JSON object at the end; needs --yes.")
+@with_config
+def forget(config: Config, who: str, yes: bool, is_json: bool) -> None:
+    """Erase a person everywhere, beside a running service or without one. Nothing brings it back.
+
+    WHO is an e-mail, a phone, a customer id, a browser id, person:N, or an event's id or #number.
+    """
+    if is_json and not yes:
+        raise click.UsageError("--json does not ask: add --yes")
+    pipelines = list(load_leniently(files_of(config.pipelines), os.environ).pipelines.values())
+    preview = asyncio.run(_look(config, read_who(who, config)))
+    if not preview.found:
+        click.echo(f"Nobody is known by {plain(who, 80)!r}, and nothing can be looked for.", err=True)
+        sys.exit(1)
+    if len(preview.found.groups) > 1:
+        which = ", ".join(f"person:{group[0]}" for group in preview.found.groups)
+        click.echo(f"{plain(who, 80)!r} leads to several persons: say which, {which}", err=True)
+        sys.exit(WRONG_USE)
+    if not is_json:
+        _show(preview, pipelines)
+    if not yes:
+        click.confirm("Erase all of it, for good?", abort=True)
+    end = _follow(config, preview.whom, pipelines, is_quiet=is_json)
+    if end.get("erasure") is None:
+        click.echo("Nothing was there any more.", err=True)
+        sys.exit(1)
+    by_hand = without_calls(pipelines, preview.found.names)
+    if is_json:
+        click.echo(as_json({**end, "kind": "erasure", "by_hand": by_hand}))
+    else:
+        _show_end(end, by_hand)
+    sys.exit(0 if end["erasure"]["state"] == "done" else 1)
+
+
+async def _look(config: Config, who: Who) -> Preview:
+    async with open_stores(config) as stores:
+        whom = Whom(who.identifiers, who.browser, who.person)
+        found = await stores.ledger.theirs(whom)
+        if not (found.groups or found.visitors) and (visitor := await _visitor_of(stores, who.asked)) is not None:
+            whom = Whom(visitor=visitor)
+            found = await stores.ledger.theirs(whom)
+        events, deliveries = await stores.ledger.count_of(found.visitors)
+        return Preview(whom, found, events, deliveries)
+
+
+async def _visitor_of(stores: Stores, asked: str) -> int | None:
+    story = await find_story(stores, asked, {})
+    return story.visitor.id if story is not None and story.visitor is not None else None
+
+
+def _follow(config: Config, whom: Whom, pipelines: Sequence[Pipeline], *, is_quiet: bool) -> Told:
+    end: Told = {}
+    shown = ""
+    for told in change(config, {"verb": "forget", **told_whom(whom)}, lambda alone: alone.forget(whom), pipelines):
+        if told["kind"] == "end":
+            end = told
+        elif not is_quiet and told["state"] != shown:
+            shown = told["state"]
+            click.echo(f"  {STATES.get(shown, shown)}")
+    return end
+
+
+def _show(preview: Preview, pipelines: Sequence[Pipeline]) -> None:
+    found = preview.found
+    for group in found.groups:
+        joined = f", one with {', '.join(str(other) for other in group[1:])}" if len(group) > 1 else ""
+        click.echo(f"person {group[0]}{joined}")
+    for kind, value in found.names:
+        click.echo(f"  {kind} {plain(value)}")
+    for browser in sorted(set(found.visitors.values())):
+        click.echo(f"  browser {browser}")
+    click.echo(
+        f"  {preview.events:,} events, and whatever else names it; {preview.deliveries:,} open or dead deliveries"
+    )
+    for call in calls_for(pipelines, found.names):
+        click.echo(f"  {plain(call.pipeline)} will be asked to erase the {call.kind}")
+    for name in without_calls(pipelines, found.names):
+        click.echo(f"  {plain(name)} offers no call for it: {BY_HAND}")
+
+
+def _show_end(end: Told, by_hand: Sequence[str]) -> None:
+    erasure = end["erasure"]
+    if erasure["state"] != "done":
+        click.echo("Not done yet: the service goes on with it; `edge queue` shows how far it is.")
+    took = (
+        f"{erasure['persons']} persons, {erasure['visitors']} visitors, {erasure['identifiers']} identifiers, "
+        f"{erasure['events']} events, {erasure['deliveries']} open or dead deliveries"
+    )
+    click.echo(f"Erasure {erasure['id']}: {took}")
+    for one in end["vendors"]:
+        click.echo(f"{plain(one['pipeline'])}: {_answered(one)}")
+    for name in by_hand:
+        click.echo(f"{plain(name)}: offers no call for it: {BY_HAND}")
+    for one in erasure["left_over"]:
+        until = f"until {moment(one['until_ms'])} UTC" if one["until_ms"] is not None else "until somebody removes it"
+        click.echo(f"left: {plain(one['file'])}, {until}: {plain(one['why'])}")
+    if any(one["state"] == "open" for one in end["vendors"]):
+        click.echo("left: ledger.db, until the vendor has answered, at most 72 h: the identifier it is asked about")
+    click.echo(f"Stays: {STAYS}.")
+
+
+def _answered(one: Told) -> str:
+    match one["state"]:
+        case "done":
+            return f"has taken the request to erase the {one['kind']}"
+        case "refused":
+            return f"refused to erase the {one['kind']} ({plain(one['reason'])}): {BY_HAND}"
+        case _:
+            why = f" ({plain(one['reason'])})" if one["reason"] else ""
+            return f"is asked to erase the {one['kind']} until it answers{why}; `edge queue` shows it"

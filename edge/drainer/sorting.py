@@ -1,0 +1,206 @@
+"""What becomes of each event that a pipeline meets: settled as it is, or the job of sending it. Opens nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from edge.clock import Clock
+from edge.delivery import DeadLetter, Fate, Payload
+from edge.drainer.health import Health
+from edge.drainer.sending import UNCLEAR, Job, waiting
+from edge.event import Event, decode
+from edge.foreign_links import Hosts
+from edge.ledger.records import Entry, JournalFate, Page, Pause, Settlement, WaitingRow
+from edge.metrics import DrainerMetrics
+from edge.person import Identifiers
+from edge.pipeline import Dead, Pipeline, Planned, SkippedBy, Unmapped, plan
+from edge.spool import Row
+
+DEATHS_BEFORE_ALONE = 3
+DEATHS_BEFORE_DEAD = 3
+CART_EVENTS = frozenset({"add_to_cart", "view_cart", "started_checkout"})
+KILLER = "delivering it ended the process three times in a row"
+TOLD_TOO_MUCH = "what it says of consent was withdrawn in part, and the event is gone from the spool"
+TRIED_TOO_LONG = "delivery was tried for longer than max_age"
+
+
+class Sorter:
+    """Sorts for one pipeline; `paused` is its latest pause, during which events do not grow older."""
+
+    def __init__(
+        self, pipeline: Pipeline, *, health: Health, clock: Clock, metrics: DrainerMetrics, hosts: Hosts | None
+    ) -> None:
+        self.pipeline, self.paused = pipeline, Pause()
+        self._health, self._clock, self._metrics, self._hosts = health, clock, metrics, hosts
+
+    def sort_due(self, rows: Sequence[WaitingRow], envelopes: Mapping[int, Row]) -> tuple[list[Settlement], list[Job]]:
+        """Give what is settled without being sent, and the jobs of sending the others."""
+        settled: list[Settlement] = []
+        jobs: list[Job] = []
+        joined: set[int] = set()
+        for row in rows:
+            known = _introduced(row.identifiers, row.visitor, joined)
+            sorted_as = self._sort_waiting(replace(row, identifiers=known), envelopes.get(row.seq))
+            if isinstance(sorted_as, Job):
+                jobs.append(sorted_as)
+                joined |= {sorted_as.visitor} if sorted_as.joins else set()
+            else:
+                settled.append(sorted_as)
+        return settled, jobs
+
+    def _sort_waiting(self, row: WaitingRow, envelope: Row | None) -> Settlement | Job:
+        end = Settlement(seq=row.seq, visitor=row.visitor, fate=Fate.DEAD, attempts=row.attempts)
+        if not self.pipeline.is_enabled:
+            return replace(end, fate=Fate.SKIPPED)
+        if self.pipeline.purposes & ~row.granted:
+            return replace(end, fate=Fate.WITHHELD)
+        if self._is_expired(row.since_ms):
+            return replace(end, fate=Fate.EXPIRED, reason=TRIED_TOO_LONG)
+        if envelope is not None and envelope.is_erased:
+            return replace(end, fate=Fate.ERASED)
+        event = _event(envelope)
+        time_ms = row.time_ms if row.payload is not None or event is None else event.time_ms
+        if (row.payload is not None or event is not None) and self.pipeline.is_refused_at(
+            time_ms, self._clock.now_ms()
+        ):
+            return replace(end, fate=Fate.EXPIRED, reason=self.pipeline.age_limit)
+        if row.deaths >= DEATHS_BEFORE_ALONE + DEATHS_BEFORE_DEAD:
+            return self._dead(end, event, KILLER, row.payload or b"")
+        tells_too_much = row.payload is not None and bool(row.told & ~row.granted & self.pipeline.discloses)
+        if tells_too_much and event is None:
+            return replace(end, fate=Fate.WITHHELD, reason=TOLD_TOO_MUCH)
+        if row.payload is not None and not tells_too_much:
+            payload = Payload(row.payload, row.time_ms, _is_overtaken(row, event))
+            event_id, name = (event.id, event.canonical_name) if event else ("", "")
+            was_unclear = row.reason.startswith(UNCLEAR)
+            told = (row.attempts, event_id, name, was_unclear, row.is_live)
+            job = Job(row.seq, row.visitor, payload, row.since_ms, *told, persons=row.persons, asks=row.asks)
+            return replace(job, told=row.told)
+        if event is None:
+            return replace(end, fate=Fate.DAMAGED)
+        planned = self._plan(self.pipeline, end, event, row, since_ms=row.since_ms)
+        if not isinstance(planned, Job):
+            return planned
+        payload = replace(planned.payload, is_backfill=_is_overtaken(row, event))
+        return replace(planned, payload=payload, persons=row.persons, asks=row.asks)
+
+    def sort_page(self, page: Page, author: Pipeline, envelopes: Mapping[int, Row]) -> list[Settlement | Job | None]:
+        """Give, for each entry of a page, its settlement or its job; what `author` rendered before it renders alike."""
+        is_killer = page.deaths >= DEATHS_BEFORE_DEAD and len(page.entries) == 1
+        if is_killer and page.entries[0].fate is JournalFate.OPEN:
+            return [self._killer(page.entries[0], envelopes)]
+        sorted_as: list[Settlement | Job | None] = []
+        joined: set[int] = set()
+        held: set[int] = set()
+        for entry in page.entries:
+            known = _introduced(entry.identifiers, entry.visitor, joined)
+            met = replace(entry, identifiers=known, is_held=entry.is_held or entry.visitor in held)
+            one = self._sort_entry(met, envelopes.get(entry.seq), author)
+            sorted_as.append(one)
+            if isinstance(one, Job) and one.joins:
+                joined.add(one.visitor)
+            if isinstance(one, Settlement) and one.fate is Fate.HELD:
+                held.add(one.visitor)
+        return sorted_as
+
+    def _killer(self, entry: Entry, envelopes: Mapping[int, Row]) -> Settlement:
+        end = Settlement(seq=entry.seq, visitor=entry.visitor, fate=Fate.DEAD, attempts=DEATHS_BEFORE_DEAD)
+        return self._dead(end, _event(envelopes.get(entry.seq)), KILLER)
+
+    def _sort_entry(self, entry: Entry, envelope: Row | None, author: Pipeline) -> Settlement | Job | None:
+        """Give an event's settlement, or the job of sending it; None for a duplicate, which no pipeline counts.
+
+        `author` says what is sent and to whom, as when the page was sent before; the file as it is now may only
+        stop it. Who stayed behind then stays behind, and does not follow the same visitor's later events.
+        """
+        end = Settlement(seq=entry.seq, visitor=entry.visitor, fate=Fate.DAMAGED)
+        if entry.fate is JournalFate.DUPLICATE:
+            return None
+        if entry.fate is JournalFate.ERASED or (envelope is not None and envelope.is_erased):
+            return replace(end, fate=Fate.ERASED)
+        event = _event(envelope)
+        if entry.fate is JournalFate.DAMAGED or event is None:
+            return end
+        if author.event_plan(event.canonical_name) is None:
+            return replace(end, fate=Fate.UNMAPPED)
+        missing = (self.pipeline.purposes | author.purposes) & ~entry.granted
+        # What the file asks for beyond its author holds nothing: it may have been sent before, and only stops now.
+        if missing & ~(entry.waits & author.purposes):
+            return replace(end, fate=Fate.WITHHELD)
+        is_stranger = not author.is_deliverable(entry.identifiers)
+        if self.pipeline.is_enabled and is_stranger and author.anonymous == "drop":
+            return replace(end, fate=Fate.SKIPPED)
+        if self.pipeline.is_enabled and (missing or is_stranger or entry.is_held):
+            return replace(end, fate=Fate.HELD, waits=missing)
+        if self._is_expired(entry.received_at_ms) or author.is_refused_at(event.time_ms, self._clock.now_ms()):
+            return replace(end, fate=Fate.EXPIRED)
+        if not self.pipeline.is_enabled:
+            return replace(end, fate=Fate.SKIPPED)
+        sorted_as = self._plan(author, end, event, entry, since_ms=entry.received_at_ms)
+        if not isinstance(sorted_as, Job):
+            return sorted_as
+        job = replace(sorted_as, persons=entry.persons, asks=entry.asks)
+        if not entry.is_behind:
+            return job
+        behind = waiting(job, None, "behind", attempts=0)
+        # What may introduce a stranger is rendered when it is its turn: an earlier one may do so first.
+        return replace(behind, payload=None) if entry.may_join else behind
+
+    def _plan(
+        self, author: Pipeline, end: Settlement, event: Event, known: Entry | WaitingRow, *, since_ms: int
+    ) -> Settlement | Job:
+        identifiers = known.identifiers
+        match plan(author, event, identifiers, known.granted, self._hosts):
+            case Planned(payload, lane=lane, stripped=stripped):
+                self._metrics.stripped.labels(self.pipeline.name).inc(len(stripped))
+                has_own_id = author.goes_by_own_id(identifiers)
+                is_fresh = self._clock.now_ms() - event.time_ms <= author.fresh_for_s * 1_000
+                return Job(
+                    seq=end.seq,
+                    visitor=end.visitor,
+                    payload=payload,
+                    since_ms=since_ms,
+                    attempts=end.attempts,
+                    event_id=event.id,
+                    event_name=event.canonical_name,
+                    is_live=is_fresh and lane == "live",
+                    is_stranger=has_own_id and not identifiers,
+                    joins=has_own_id and bool(identifiers),
+                    told=known.granted,
+                )
+            case Unmapped():
+                return replace(end, fate=Fate.UNMAPPED)
+            case SkippedBy():
+                return replace(end, fate=Fate.SKIPPED)
+            case Dead(reason):
+                return self._dead(end, event, reason)
+
+    def _dead(self, end: Settlement, event: Event | None, reason: str, payload: bytes = b"") -> Settlement:
+        event_id, name = (event.id, event.canonical_name) if event else ("", "")
+        letter = DeadLetter(reason, payload=payload)
+        return replace(end, fate=Fate.DEAD, reason=reason, letter=letter, event_id=event_id, event_name=name)
+
+    def _is_expired(self, since_ms: int) -> bool:
+        """Tell whether an event has tried for too long; while credentials are refused that clock stands still."""
+        if self._health.paused_reason is not None:
+            return False
+        return self.paused.age_ms(since_ms, self._clock.now_ms()) > self.pipeline.max_age_s * 1_000
+
+
+def _is_overtaken(row: WaitingRow, event: Event | None) -> bool:
+    """Tell a cart or checkout event whose visitor has bought since: it must not start an abandoned-cart flow."""
+    is_cart = event is not None and event.canonical_name in CART_EVENTS
+    return is_cart and row.purchased_seq is not None and row.purchased_seq > row.seq
+
+
+def _introduced(identifiers: Identifiers, visitor: int, joined: set[int]) -> Identifiers:
+    """Let only the first of a visitor's events say who a stranger was."""
+    return replace(identifiers, introduces=False) if visitor in joined else identifiers
+
+
+def _event(envelope: Row | None) -> Event | None:
+    if envelope is None or envelope.is_damaged:
+        return None
+    try:
+        return decode(envelope.body)
+    except ValueError:
+        return None

@@ -1,0 +1,54 @@
+"""The kinds of vendors' ids: whose they are, how long they hold, and what has to be granted to give them on.
+
+Source: docs/identity.md, "Vendor ids"; the vendors' own life times there.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from edge.consent import Purpose
+from edge.person import Identifiers, KeptKind, VendorId
+
+DAY_MS: Final = 86_400_000
+CLICK_HOLDS_MS: Final = 90 * DAY_MS
+SESSION_HOLDS_MS: Final = DAY_MS
+
+# The browser's, whoever sits before it: a new epoch has them too. All others are clicks, and a click is somebody's.
+BROWSERS_OWN: Final[frozenset[KeptKind]] = frozenset({"fbp", "ga_client_id", "ga_session_id", "ttp"})
+CLICKS: Final[frozenset[KeptKind]] = frozenset({"fbc", "ttclid", "gclid", "gbraid", "wbraid", "msclkid", "kx"})
+
+# How long an id holds; one that is not here, for ever. The token of a mail is its vendor's to judge.
+HOLDS_MS: Final[Mapping[KeptKind, int]] = {
+    **dict.fromkeys(CLICKS - {"kx"}, CLICK_HOLDS_MS),
+    "ga_session_id": SESSION_HOLDS_MS,
+}
+# What must be granted before an id reaches any mapping. A mail's token goes by its pipeline's purposes alone.
+PURPOSES: Final[Mapping[KeptKind, Purpose]] = {
+    **dict.fromkeys(("fbp", "ttp", "device", *(CLICKS - {"kx"})), Purpose.ADVERTISING),
+    **dict.fromkeys(("ga_client_id", "ga_session_id"), Purpose.ANALYTICS),
+    "kx": Purpose.NONE,
+}
+
+
+def holds(one: VendorId, moment_ms: int) -> bool:
+    """Tell whether an id holds for an event that was accepted at a moment."""
+    limit_ms = HOLDS_MS.get(one.kind)
+    return limit_ms is None or moment_ms - one.at_ms <= limit_ms
+
+
+def known_at(person: Identifiers, kept: Iterable[VendorId], moment_ms: int) -> Identifiers:
+    """Give what a visitor is known by at a moment: its person's identifiers, and what holds of its own ids."""
+    held = [one for one in kept if holds(one, moment_ms)]
+    if not held:
+        return person
+    kx = next((one.value for one in held if one.kind == "kx"), person.kx)
+    return replace(person, kx=kx, vendor_ids=tuple((one.kind, one.value) for one in held if one.kind != "kx"))
+
+
+def allowed(identifiers: Identifiers, granted: Purpose) -> Identifiers:
+    """Give identifiers without the vendors' ids whose purpose is not granted."""
+    if not identifiers.vendor_ids:
+        return identifiers
+    kept = tuple((kind, value) for kind, value in identifiers.vendor_ids if not PURPOSES[kind] & ~granted)
+    return replace(identifiers, vendor_ids=kept)
