@@ -6,11 +6,13 @@ Both sides run in turn within one process, so that what disturbs the machine dis
 one side's time over the other's, and the median of the rounds counts. Exit code 1 when the goal is missed.
 """
 
+import json
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from edge.person import Identifiers
 from edge.pipeline import Pipeline, compile_pipeline, source_of
 
 GOAL = 3.0
-ROUNDS = 301
+ROUNDS = int(os.environ.get("ROUNDS") or 301)
 REPEATS = 200
 FILE = Path(__file__).parents[1] / "pipelines/klaviyo-events.yaml"
 
@@ -238,13 +240,15 @@ def completing_ratio(name: str) -> tuple[Ratio, Ratio]:
 def main() -> int:
     """Print the ratios; give 1 when one is over the goal."""
     pipeline = compile_pipeline(FILE.read_text("utf-8"), str(FILE), {"KLAVIYO_PRIVATE_API_KEY": "key"})
-    is_met = True
+    is_met, told = True, []
     for name in BY_HAND:
         mapping, (completing, whole) = mapping_ratio(pipeline, name), completing_ratio(name)
         is_met = is_met and mapping.median <= GOAL
         print(f"{name}: mapping costs {mapping} times the same by hand; the goal is {GOAL} at most")
         print(f"{name}: for information, completing costs {completing} times, all that mappings read {whole} times")
+        told.append({"name": name, **asdict(mapping)})
     print("met" if is_met else "missed")
+    print(json.dumps(told))
     return 0 if is_met else 1
 
 

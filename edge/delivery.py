@@ -34,12 +34,39 @@ OPEN_FATES = frozenset({Fate.WAITING, Fate.HELD})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request of a conversation. `headers` may hold secrets: never log or store them unmasked."""
+    """One HTTP request of a conversation. All but the method may hold secrets: never log or store it unmasked.
+
+    `stand_in` is there where the request only fetches a token: an answer that leads on to the event's own request
+    without anything being sent, for those who want to look at that. `budget` names which of the account's rates it is
+    counted against, see `Rate.named`. `secret_headers` (lower-case) are those headers that only the destination knows
+    for secrets. Where `is_private_allowed` is false, it is sent to a public address or not at all.
+    """
 
     method: str
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    budget: str = ""
+    stand_in: "Response | None" = field(default=None, repr=False, compare=False)
+    secret_headers: frozenset[str] = frozenset()
+    is_private_allowed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Append(Request):
+    """Lines to be put behind a file's others, on disk before the answer; it is shown and kept as any other request.
+
+    Make it with `Append.to`.
+    """
+
+    @classmethod
+    def to(cls, path: str, lines: bytes) -> "Append":
+        """Append to the file with this path, relative to the data directory."""
+        return cls("APPEND", f"file:{path}", {}, lines)
+
+    @property
+    def path(self) -> str:
+        return self.url.removeprefix("file:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +120,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The destination will never take this payload."""
+    """The destination will never take this payload.
+
+    Of an answer to several payloads `response` holds only what is said of this one: it is kept in its dead letter.
+    """
 
     reason: str
     response: Response | None = None
@@ -101,10 +131,21 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """An answer nobody understands: repeated once, then dead with the answer kept."""
+    """An answer nobody understands: repeated once, then dead with the answer kept.
+
+    `is_final`: never repeated, as it may have arrived and the vendor could not tell the repeat from another event.
+    """
 
     reason: str
     response: Response | None = None
+    is_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The file's own parameters say that this event is not sent; a rendering's word, no answer."""
+
+    reason: str
 
 
 Outcome: TypeAlias = Delivered | Retry | Throttled | Refused | Rejected | Unclear
@@ -113,10 +154,11 @@ Conversation: TypeAlias = Generator[Request, Response, Sequence[Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What a vendor allows one account."""
+    """What a vendor allows one account; `named` are the rates of calls that are counted by themselves."""
 
     burst_per_s: int
     steady_per_min: int
+    named: Mapping[str, "Rate"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +170,8 @@ class Rendered:
     visitor's own, as in `identifiers`, and of vendors' ids those that consent allows. What it may be used for is in
     `granted`. `anonymous_id` stands for the visitor, known or not: 32 hex digits that tell nobody the cookie.
     `stranger_id` is the same where the event is to go under it: of a stranger, and where one is introduced.
+    `received_at_ms` is our clock's when the event was accepted. `own` is what the file says under the event keys that
+    the destination declares: true or false, or what a mapping gave.
     """
 
     metric: str
@@ -142,6 +186,8 @@ class Rendered:
     granted: Purpose = Purpose.NONE
     anonymous_id: str = ""
     stranger_id: str | None = None
+    received_at_ms: int = 0
+    own: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ EdgeError
 │   ├── StorageFailed   the disk or SQLite failed; the process ends and starts again
 │   └── StorageTaken    another process holds the file's role
 └── TransportFailed     a destination could not be reached or did not answer in full
+    └── Interrupted     a conversation's next request was not sent at all
 """
 
 from collections.abc import Sequence
@@ -94,4 +95,21 @@ class StorageTaken(StorageError):
 
 
 class TransportFailed(EdgeError):
-    """Raised when a request got no complete answer: refused, reset, cut or timed out."""
+    """Raised when a request got no complete answer: refused, reset, cut or timed out.
+
+    `may_have_arrived` is False only where it is certain that nothing of it was sent.
+    """
+
+    def __init__(self, message: str, *, may_have_arrived: bool = True) -> None:
+        super().__init__(message)
+        self.may_have_arrived = may_have_arrived
+
+
+class Interrupted(TransportFailed):
+    """Raised when a conversation may not go on: the service stops, the account rests, or somebody withdrew.
+
+    The request at which it is raised was not sent.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, may_have_arrived=False)

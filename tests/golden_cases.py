@@ -6,11 +6,13 @@ A case file says, in one sentence that could be false, what it shows (`says`), a
   the `mapping` of every event's properties;
 - `event`, by default a bare view_item; `identifiers` of its visitor, by default an e-mail address; `granted` purposes,
   by default all; `is_backfill`;
-- `becomes`: {requests: […]}, {dead: why}, {skipped: why} or unmapped; or parts of the request: `properties`, `frame`
-  (its other attributes) and `lane`; or {same_as: the name of another case}, which has to become the same request.
+- `becomes`: {requests: […]}, {dead: why}, {skipped: why} or unmapped; or parts of the request: its `body`, and of one
+  to Klaviyo `properties`, `frame` (its other attributes) and `lane`; or {same_as: the name of another case}, which has
+  to become the same request.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -19,7 +21,7 @@ import orjson
 import yaml
 
 from edge.consent import PURPOSE_NAMES, purposes
-from edge.delivery import Payload, Request
+from edge.delivery import Payload, Request, Response
 from edge.destinations.base import first_request
 from edge.event import Event
 from edge.person import Identifiers
@@ -27,7 +29,35 @@ from edge.pipeline import Dead, Pipeline, Planned, SkippedBy, Unmapped, compile_
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests/golden"
-ENVIRON = {"KLAVIYO_PRIVATE_API_KEY": "sandbox-private-key"}
+ENVIRON = {
+    "KLAVIYO_PRIVATE_API_KEY": "sandbox-private-key",
+    "GA4_ENABLED": "true",
+    "GA4_MEASUREMENT_ID": "G-SANDBOX01",
+    "GA4_API_SECRET": "sandbox-api-secret",
+    "GOOGLE_ADS_ENABLED": "true",
+    "GOOGLE_ADS_CREDENTIALS": "sandbox-access-token",
+    "GOOGLE_ADS_CUSTOMER_ID": "123-456-7890",
+    "GOOGLE_ADS_PURCHASE_ACTION": "700123456",
+    "GOOGLE_ADS_SIGN_UP_ACTION": "700123457",
+    "GOOGLE_ADS_CHECKOUT_ACTION": "700123458",
+    "GOOGLE_ADS_CART_ACTION": "700123459",
+    "GOOGLE_ADS_VIEW_ACTION": "700123460",
+    "GOOGLE_ADS_SEARCH_ACTION": "700123461",
+    "ARCHIVE_ENABLED": "true",
+    "SEGMENT_ENABLED": "true",
+    "SEGMENT_WRITE_KEY": "sandbox-write-key",
+    "WEBHOOK_ENABLED": "true",
+    "WEBHOOK_URL": "https://hooks.example/shop",
+    "WEBHOOK_SECRET": "whsec_c2FuZGJveC13ZWJob29rLXNlY3JldC0t",
+    "META_ENABLED": "true",
+    "META_PIXEL_ID": "1234567890",
+    "META_ACCESS_TOKEN": "sandbox-private-key",
+    "TIKTOK_ENABLED": "true",
+    "TIKTOK_PIXEL_CODE": "C4ABCDEF0123456789",
+    "TIKTOK_ACCESS_TOKEN": "sandbox-private-key",
+}
+# Headers that tell our version, or are a signature over all that the case says.
+UNTOLD = frozenset({"X-Klaviyo-User-Agent", "User-Agent", "webhook-signature"})
 TIME_MS = 1_795_183_389_120  # 2026-11-20T14:03:09.120Z
 NOW_MS = TIME_MS + 2_000
 NEEDED, PIPELINES = {"says", "becomes"}, {"pipeline", "events", "mapping"}
@@ -93,6 +123,20 @@ def request_of(case: Any, pipeline: Pipeline) -> Request:
     return first_request(pipeline.destination, payload, NOW_MS)
 
 
+def requests_of(case: Any, pipeline: Pipeline) -> list[Request]:
+    """Give every request of the event's conversation with a vendor that takes each."""
+    found = planned(case, pipeline)
+    assert isinstance(found, Planned), found
+    payload = Payload(found.payload.body, found.payload.time_ms, bool(case.get("is_backfill")))
+    conversation = pipeline.destination.deliver([payload], NOW_MS)
+    requests = [next(conversation)]
+    with suppress(StopIteration):
+        while True:
+            status = 201 if requests[-1].url.endswith("/profile-import") else 202
+            requests.append(conversation.send(Response(status, {}, b"{}")))
+    return requests
+
+
 def became(case: Any) -> Any:
     """Say what becomes of the event, in the words of the case's own `becomes`."""
     pipeline = pipeline_of(case)
@@ -105,13 +149,15 @@ def became(case: Any) -> Any:
         case Unmapped():
             return "unmapped"
     told, asked = told_of(request_of(case, pipeline)), case["becomes"]
+    if isinstance(asked, dict) and asked.keys() == {"body"}:
+        return {"body": told["body"]}
     if pipeline.integration != "klaviyo-events-api":
         return {"requests": [told]}
     attributes = told["body"]["data"]["attributes"]
-    parts = {"lane": found.lane, "frame": frame_of(attributes), "properties": attributes["properties"]}
-    if isinstance(asked, dict) and asked.keys() <= parts.keys():
+    if isinstance(asked, dict) and asked.keys() <= {"lane", "frame", "properties"}:
+        parts = {"lane": found.lane, "frame": frame_of(attributes), "properties": attributes["properties"]}
         return {part: parts[part] for part in asked}
-    return {"requests": [told]}
+    return {"requests": [told_of(request) for request in requests_of(case, pipeline)]}
 
 
 def expected(case: Any) -> Any:
@@ -127,8 +173,8 @@ def expected(case: Any) -> Any:
 def told_of(request: Request) -> dict[str, Any]:
     """Give a request as a case file writes it."""
     body = orjson.loads(request.body)
-    assert orjson.dumps(body) == request.body
-    headers = {name: value for name, value in request.headers.items() if name != "X-Klaviyo-User-Agent"}
+    assert orjson.dumps(body) == request.body.removesuffix(b"\n")
+    headers = {name: value for name, value in request.headers.items() if name not in UNTOLD}
     return {"method": request.method, "url": request.url, "headers": headers, "body": body}
 
 

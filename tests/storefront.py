@@ -95,10 +95,10 @@ class Sidecar:
         return subprocess.run(command, env=self.environ, check=True, capture_output=True, text=True).stdout
 
     async def depth(self) -> PipelineDepth:
-        """Give where the one pipeline stands, read from the ledger while the service runs."""
+        """Give where the pipeline to Klaviyo stands, read from the ledger while the service runs."""
         view = await LedgerView.open(self.data_dir / "ledger.db")
         try:
-            (depth,) = await view.depths()
+            (depth,) = [one for one in await view.depths() if one.name == "klaviyo_events"]
             return depth
         finally:
             await view.close()

@@ -113,7 +113,7 @@ class CollectingProcess:
             cookies=CookieSigner(cookie_keys(config.cookie.keys, config.data_dir), config.cookie.domain),
             clock=clock,
             random_bytes=secrets.token_bytes,
-            assets=Assets(shipped("static/datafly.js").read_bytes()),
+            assets=Assets(*(shipped(f"static/datafly.js{coding}").read_bytes() for coding in ("", ".br", ".gz"))),
             metrics=CollectorMetrics(self._registry),
         )
 

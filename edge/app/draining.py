@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from edge.app.alone import make_eraser, make_resolver
+from edge.app.archives import tidy_archives
 from edge.app.changing import Changes
 from edge.app.collecting import ledger_path, spool_settings
 from edge.app.control import CONTROL_SOCKET, ControlServer
@@ -19,6 +20,7 @@ from edge.app.pulse import Pulse
 from edge.app.reloading import Reloader, recall
 from edge.app.report import Report, exposition
 from edge.app.watching import changes_of
+from edge.archive_files import ArchiveFiles
 from edge.clock import Clock
 from edge.config import Config
 from edge.drainer import Eraser, Housekeeping, VendorEraser
@@ -58,7 +60,7 @@ class DrainingProcess:
         # Lanes share a reader of their own: the resolver never waits for them.
         self._arrivals = SpoolReader(spool_settings(config).directory)
         self._spool = SpoolReader(spool_settings(config).directory)
-        self._transport = HttpTransport(timeout_s=config.drainer.timeout_s)
+        self._transport = HttpTransport(timeout_s=config.drainer.timeout_s, files=ArchiveFiles(config.data_dir))
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._draining: dict[str, asyncio.Task[None]] = {}
         self._resolver: Resolver
@@ -232,6 +234,7 @@ class DrainingProcess:
             for lane in self._lanes.drainers:
                 await house.end_unanswered(lane.ledger, self._config.consent.wait_for_s)
                 await house.expire_held(lane.pipeline, lane.ledger)
+            await tidy_archives(self._lanes.drainers, self._transport, self._clock.now_ms())
             await house.expire_orphans()
             await house.unlink_passed()
             await self._pulse.rest(HOUSEKEEPING_S)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, Literal, TypeAlias
@@ -169,14 +169,14 @@ def differences(today: Rehearsal, edited: Rehearsal) -> list[Difference]:
     was, becomes = today.request, edited.request
     assert was is not None, "what is sent has a request"
     assert becomes is not None, "what is sent has a request"
-    if was == becomes and today.lane == edited.lane:
+    if today.requests == edited.requests and today.lane == edited.lane:
         return []
     found: list[Difference] = []
     for name, old, new in (("lane", today.lane, edited.lane), ("method", was.method, becomes.method)):
         _walk(old, new, name, found)
-    found += _url_differences(was.url, becomes.url) + _header_differences(was.headers, becomes.headers)
+    found += _url_differences(was.url, becomes.url) + _header_differences(was, becomes)
     found += _body_differences(was, becomes)
-    return found
+    return found + _further_differences(today.further, edited.further)
 
 
 def _rehearsed(pipeline: Pipeline | None, known: Known, hosts: Hosts | None) -> Rehearsal | None:
@@ -202,12 +202,31 @@ def _url_differences(was: str, becomes: str) -> list[Difference]:
     return found
 
 
-def _header_differences(was: Mapping[str, str], becomes: Mapping[str, str]) -> list[Difference]:
+def _further_differences(was: Sequence[Request], becomes: Sequence[Request]) -> list[Difference]:
+    """Compare the requests that follow the first ones, each by its address and its body."""
     found: list[Difference] = []
+    for number, (old, new) in enumerate(zip_longest(was, becomes), start=1):
+        _walk(_tree(old), _tree(new), f"then.{number}", found)
+    return found
+
+
+def _tree(request: Request | None) -> Any:
+    if request is None:
+        return _GONE
+    try:
+        body = orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        body = f"{len(request.body)} bytes"
+    return {"method": request.method, "url": request.url.partition("?")[0], "body": body}
+
+
+def _header_differences(old: Request, new: Request) -> list[Difference]:
+    found: list[Difference] = []
+    was, becomes, secret = old.headers, new.headers, SECRET_HEADERS | old.secret_headers | new.secret_headers
     for name in {**was, **becomes}:
         if was.get(name) == becomes.get(name):
             continue
-        if name.lower() in SECRET_HEADERS:
+        if name.lower() in secret:
             found.append(Difference(f"headers.{name}", None, None, is_masked=True))
         else:
             _walk(was.get(name, _GONE), becomes.get(name, _GONE), f"headers.{name}", found)

@@ -8,7 +8,7 @@ import orjson
 
 from edge.consent import Purpose, names_of
 from edge.delivery import Request
-from edge.destinations.base import first_request
+from edge.destinations.base import Talkative, first_request
 from edge.drainer.sending import shown_request
 from edge.errors import EdgeError
 from edge.event import BROWSER_SOURCE, Event, decode
@@ -18,6 +18,7 @@ from edge.pipeline import Dead, Pipeline, Planned, SkippedBy, Unmapped, plan
 from edge.wire import Arrival, Rejected, parse_events, read_batch
 
 BROWSER = "0" * 32
+ADDRESS, USER_AGENT = "192.0.2.1", "Mozilla/5.0"  # for what the collector would see of the request
 UNMAPPED = "the file says nothing of this event"
 NEWEST_MS = 253_402_300_799_999  # 9999-12-31, the last that ISO 8601 writes
 Word: TypeAlias = Literal["sent", "unmapped", "withheld", "held", "skipped", "expired", "dead"]
@@ -37,7 +38,10 @@ ENVELOPE: tuple[tuple[tuple[str, ...], Callable[[object], bool], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """One event in one pipeline. `notes` say what a real delivery may decide otherwise."""
+    """One event in one pipeline. `notes` say what a real delivery may decide otherwise.
+
+    `further` are the requests that follow the first one where an event takes several.
+    """
 
     pipeline: Pipeline
     event: Event
@@ -47,13 +51,24 @@ class Rehearsal:
     metric: str = ""
     lane: str = ""
     notes: tuple[str, ...] = ()
+    further: tuple[Request, ...] = ()
 
-    def shown_headers(self) -> dict[str, str]:
-        """Give the request's headers with credentials masked."""
-        if self.request is None:
-            return {}
-        headers: dict[str, str] = orjson.loads(shown_request(replace(self.request, body=b"")))["headers"]
-        return headers
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Everything that would be sent, in order."""
+        return () if self.request is None else (self.request, *self.further)
+
+
+def shown_headers(request: Request) -> dict[str, str]:
+    """Give a request's headers with credentials masked."""
+    headers: dict[str, str] = orjson.loads(shown_request(replace(request, body=b"")))["headers"]
+    return headers
+
+
+def shown_url(request: Request) -> str:
+    """Give a request's URL with credentials masked."""
+    url: str = orjson.loads(shown_request(replace(request, body=b"")))["url"]
+    return url
 
 
 def read_events(text: bytes, now_ms: int) -> tuple[list[Event], list[Rejected]]:
@@ -71,7 +86,7 @@ def read_events(text: bytes, now_ms: int) -> tuple[list[Event], list[Rejected]]:
     batch = (
         tree if isinstance(tree, dict) and "events" in tree else {"events": tree if isinstance(tree, list) else [tree]}
     )
-    arrival = Arrival(now_ms, BROWSER_SOURCE, BROWSER, None, None, has_gpc=False)
+    arrival = Arrival(now_ms, BROWSER_SOURCE, BROWSER, ADDRESS, USER_AGENT, has_gpc=False)
     return parse_events(read_batch(orjson.dumps(batch)), arrival)
 
 
@@ -142,8 +157,10 @@ def _planned(
             return replace(fresh, word="dead", reason=reason)
         case Planned(payload=payload, metric=metric, lane=lane, stripped=stripped):
             is_old = now_ms - event.time_ms > pipeline.fresh_for_s * 1_000
-            request = first_request(pipeline.destination, replace(payload, is_backfill=is_old), now_ms)
+            destination, payload = pipeline.destination, replace(payload, is_backfill=is_old)
+            request = first_request(destination, payload, now_ms)
+            further = tuple(destination.further_requests(payload)) if isinstance(destination, Talkative) else ()
             notes: tuple[str, ...] = ("older than fresh_for, so it is marked as backfill",) if is_old else ()
             if stripped:
                 notes += (f"left out, as it leads away from the shop or is markup: {', '.join(stripped)}",)
-            return replace(fresh, request=request, metric=metric, lane=lane, notes=notes)
+            return replace(fresh, request=request, metric=metric, lane=lane, notes=notes, further=further)

@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge.cli.rehearsal import Rehearsal
+from edge.cli.rehearsal import Rehearsal, shown_headers, shown_url
 from edge.cli.screen import as_json, console, plain, pretty_body, print_trimmed
 from edge.cli.subject import Consent, Identity, Subject
 from edge.cli.times import moment, span
 from edge.consent import ALL_PURPOSES, names_of
+from edge.delivery import Request
 
 STYLES = {"sent": "green", "held": "cyan", "withheld": "magenta", "dead": "bold red"}
 ORIGINS = {"options": "the options", "traits": "the event's traits", "ledger": "the ledger"}
@@ -104,19 +105,21 @@ def _show(one: Rehearsal, out: Console) -> None:
         return
     for note in one.notes:
         out.print(Text(note, "yellow"), soft_wrap=True)
-    out.print(Text.assemble((one.request.method, "green"), f" {plain(one.request.url)}"), soft_wrap=True)
-    for name, value in one.shown_headers().items():
+    for index, request in enumerate(one.requests):
+        if index:
+            out.print()
+        _show_request(request, out)
+
+
+def _show_request(request: Request, out: Console) -> None:
+    out.print(Text.assemble((request.method, "green"), f" {plain(shown_url(request))}"), soft_wrap=True)
+    for name, value in shown_headers(request).items():
         out.print(Text.assemble((f"{plain(name)}: ", "dim"), plain(value)), soft_wrap=True)
     out.print()
-    out.print(pretty_body(one.request.body), soft_wrap=True)
+    out.print(pretty_body(request.body), soft_wrap=True)
 
 
 def _json(about: Subject, one: Rehearsal) -> dict[str, object]:
-    request = one.request
-    shown = None
-    if request is not None:
-        body = request.body.decode("utf-8", "replace")
-        shown = {"method": request.method, "url": request.url, "headers": one.shown_headers(), "body": _tree(body)}
     identity, consent = about.identity, about.consent
     return {
         "pipeline": one.pipeline.name,
@@ -145,8 +148,14 @@ def _json(about: Subject, one: Rehearsal) -> dict[str, object]:
         "lane": one.lane,
         "purposes": names_of(one.pipeline.purposes),
         "notes": one.notes,
-        "request": shown,
+        "request": None if one.request is None else _shown(one.request),
+        "further_requests": [_shown(request) for request in one.further],
     }
+
+
+def _shown(request: Request) -> dict[str, object]:
+    body = _tree(request.body.decode("utf-8", "replace"))
+    return {"method": request.method, "url": shown_url(request), "headers": shown_headers(request), "body": body}
 
 
 def _tree(body: str) -> object:

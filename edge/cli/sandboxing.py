@@ -9,7 +9,7 @@ import click
 from edge.cli.screen import as_json
 from edge.cli.surroundings import surroundings
 from edge.sandbox.app import Running, serve
-from edge.sandbox.klaviyo import KEY
+from edge.sandbox.vendor import Vendor
 
 
 @click.command()
@@ -42,11 +42,15 @@ def _is_loopback(host: str) -> bool:
 def _say(running: Running) -> None:
     click.echo(f"sandbox on {running.url}, Ctrl-C ends it\n\nIn a pipeline's file:\n")
     for vendor in running.sandbox.vendors:
-        click.echo(f"    # {vendor.name}; the accepted key is {KEY}")
-        click.echo(f"    parameters:\n      base_url: {running.base_url(vendor.name)}\n")
+        click.echo(f"    # {vendor.name}; the accepted key is {vendor.key}")
+        click.echo(f"    parameters:\n      base_url: {_base_url(running, vendor)}\n")
     click.echo(f'What arrived:  curl {running.url}/received\nWhat may fail: docs/sandbox.md, "Faults"')
 
 
 def _say_json(running: Running) -> None:
-    vendors = [{"name": v.name, "base_url": running.base_url(v.name), "key": KEY} for v in running.sandbox.vendors]
+    vendors = [{"name": v.name, "base_url": _base_url(running, v), "key": v.key} for v in running.sandbox.vendors]
     click.echo(as_json({"url": running.url, "vendors": vendors}))
+
+
+def _base_url(running: Running, vendor: Vendor) -> str:
+    return running.base_url(vendor.name) + vendor.base_path

@@ -3,6 +3,6 @@
 from edge.collector.event_log import EventLog
 from edge.collector.server import Collector
 from edge.collector.settings import CollectorSettings, Listen
-from edge.collector.static import Assets
+from edge.collector.static import Assets, pinned_name
 
-__all__ = ["Assets", "Collector", "CollectorSettings", "EventLog", "Listen"]
+__all__ = ["Assets", "Collector", "CollectorSettings", "EventLog", "Listen", "pinned_name"]

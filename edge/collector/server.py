@@ -1,6 +1,7 @@
 """The collector: request → envelopes → spool → answer. It knows nothing of pipelines or destinations."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from edge.collector.event_log import EventLog
 from edge.collector.origin import Origins
 from edge.collector.protocol import Server
 from edge.collector.settings import MAX_HEADER_BYTES, MAX_HEADERS, CollectorSettings
-from edge.collector.static import Assets, Script
+from edge.collector.static import Assets, Script, pinned_name, pinned_pattern
 from edge.collector.vendor_cookies import Seen, VendorCookies
 from edge.collector.visitor import Visitors
 from edge.consent_platforms import CONSENT_KEY, COOKIES_KEY, Heard, find_cookies, hear
@@ -75,8 +76,12 @@ class Collector:
         self._origins = Origins(settings.origins)
         self._addresses = Addresses(settings.trusted_proxies)
         self._script = Script(assets)
+        self._pinned = f"{settings.prefix}/{pinned_name(settings.script, assets.script)}"
+        self._is_script = re.compile(pinned_pattern(settings.prefix, settings.script)).fullmatch
+        script: dict[str, Handler] = {hdrs.METH_GET: self._send_script, hdrs.METH_HEAD: self._send_script}
+        self._script_route = ("script", script)
         self._routes: dict[str, tuple[str, dict[str, Handler]]] = {
-            settings.script_path: ("script", {hdrs.METH_GET: self._send_script, hdrs.METH_HEAD: self._send_script}),
+            settings.script_path: self._script_route,
             settings.events_path: ("events", {hdrs.METH_POST: self._take, hdrs.METH_OPTIONS: self._preflight}),
         }
         self._calls = ServerCalls(settings, spool, clock=clock, metrics=metrics)
@@ -140,6 +145,8 @@ class Collector:
         """Find a handler by the raw path; a query that a proxy added is ignored."""
         path = request.raw_path
         known = self._routes.get(path) or self._routes.get(path.partition("?")[0])
+        if known is None and self._is_script(path):
+            known = self._script_route
         if request.version != HttpVersion11 and _is_smuggling(request):
             return "other", _refuse_version
         if known is None:
@@ -149,7 +156,8 @@ class Collector:
 
     async def _send_script(self, request: web.BaseRequest) -> web.Response:
         headers = request.headers
-        return self._script.answer(headers.get(hdrs.ACCEPT_ENCODING), headers.get(hdrs.IF_NONE_MATCH))
+        coding, known = headers.get(hdrs.ACCEPT_ENCODING), headers.get(hdrs.IF_NONE_MATCH)
+        return self._script.answer(coding, known, is_pinned=request.raw_path == self._pinned)
 
     async def _preflight(self, request: web.BaseRequest) -> web.Response:
         granted = self._origins.preflight(request.headers)

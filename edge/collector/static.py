@@ -1,6 +1,12 @@
-"""The shop's script, ready to send: three codings, each with its own ETag, made once."""
+"""The shop's script, ready to send: three codings, each with its own ETag, made once.
+
+It has two names: its own, which caches ask for again after an hour, and one with the digest of its content
+(`datafly.1f0c9d2b.js`), which they keep. A page that names the digest of another release gets today's script, and
+asks again.
+"""
 
 import gzip
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -9,6 +15,9 @@ from aiohttp import web
 from edge.collector.answers import HEADERS
 
 MAX_AGE_S = 3_600
+PINNED_MAX_AGE_S = 31_536_000
+PIN_BYTES = 4
+PLAIN, PINNED = f"public, max-age={MAX_AGE_S}", f"public, max-age={PINNED_MAX_AGE_S}, immutable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +27,19 @@ class Assets:
     script: bytes
     script_br: bytes | None = None
     script_gzip: bytes | None = None
+
+
+def pinned_name(name: str, script: bytes) -> str:
+    """Give the name with the script's digest, e.g. "datafly.1f0c9d2b.js"."""
+    stem, dot, suffix = name.rpartition(".")
+    digest = blake2b(script, digest_size=PIN_BYTES).hexdigest()
+    return f"{stem}.{digest}.{suffix}" if dot else f"{name}.{digest}"
+
+
+def pinned_pattern(prefix: str, name: str) -> str:
+    """Give what matches the path of any release's pinned script."""
+    stem, dot, suffix = name.rpartition(".")
+    return re.escape(f"{prefix}/{stem if dot else name}") + r"\.[0-9a-f]{8}" + re.escape(dot + suffix if dot else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +59,15 @@ class Script:
         if assets.script_br:
             self._coded.insert(0, _variant("br", assets.script_br))
 
-    def answer(self, accept_encoding: str | None, if_none_match: str | None) -> web.Response:
-        """Give the best coding the client takes, or 304 when it has exactly that one."""
+    def answer(
+        self, accept_encoding: str | None, if_none_match: str | None, *, is_pinned: bool = False
+    ) -> web.Response:
+        """Give the best coding the client takes, or 304 when it has exactly that one; `is_pinned`: to be kept."""
         variant = self._chosen(accept_encoding)
-        if if_none_match and _is_known(variant.headers["ETag"], if_none_match):
-            return web.Response(status=304, headers=variant.headers)
-        answer = web.Response(body=variant.body, headers=variant.headers)
+        headers = {**variant.headers, "Cache-Control": PINNED if is_pinned else PLAIN}
+        if if_none_match and _is_known(headers["ETag"], if_none_match):
+            return web.Response(status=304, headers=headers)
+        answer = web.Response(body=variant.body, headers=headers)
         answer.headers["Content-Type"] = "text/javascript; charset=utf-8"
         if variant.coding:
             answer.headers["Content-Encoding"] = variant.coding
@@ -62,7 +87,6 @@ def _variant(coding: str, body: bytes) -> _Variant:
     headers = {
         **HEADERS,
         "ETag": f'"{blake2b(body, digest_size=12).hexdigest()}"',
-        "Cache-Control": f"public, max-age={MAX_AGE_S}",
         "Vary": "Accept-Encoding",
     }
     return _Variant(coding, body, headers)

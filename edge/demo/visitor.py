@@ -12,7 +12,13 @@ from edge.demo.shop import PAGES
 Call: TypeAlias = tuple[str, dict[str, Any]] | tuple[str, dict[str, Any], dict[str, str]]
 
 GRANTED = {"functional": "granted", "analytics": "granted", "marketing": "granted", "advertising": "granted"}
+NO_ADVERTISING = {**GRANTED, "advertising": "denied"}
 DENIED = dict.fromkeys(GRANTED, "denied")
+
+
+def answers_of(consent: dict[str, str]) -> dict[str, bool]:
+    """Give each purpose's answer, true where it is granted."""
+    return {purpose: answer == "granted" for purpose, answer in consent.items()}
 
 
 class ScriptedVisitor:

@@ -13,14 +13,15 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from edge.archive_files import lines_of
 from edge.clock import SystemClock
 from edge.demo.shop import make_shop
+from edge.demo.vendors import variables
 from edge.sandbox import start
 from edge.shipped import shipped
 
-READY_WITHIN_S = 20.0
+READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 20.0
-SANDBOX_KEY = "sandbox-private-key"
 
 CONFIG = """\
 # Written by `edge demo`; see config/edge.yaml for every key.
@@ -51,11 +52,14 @@ class World:
             return state
 
     async def received(self) -> dict[str, Any]:
-        """Give what the fake Klaviyo took."""
-        async with self.session.get(f"{self.sandbox}/received/klaviyo") as answer:
+        """Give what each of the fake vendors was sent and took."""
+        async with self.session.get(f"{self.sandbox}/received") as answer:
             received: dict[str, Any] = await answer.json()
-            klaviyo: dict[str, Any] = received.get("klaviyo", received)
-            return klaviyo
+            return received
+
+    def archived(self) -> list[bytes]:
+        """Give the lines of the archive; the day's file is still open."""
+        return [line for file in sorted(self.data_dir.glob("archive/*.jsonl.gz*")) for line in lines_of(file)]
 
 
 class NotReady(Exception):
@@ -68,7 +72,7 @@ async def running_world(folder: Path, environ: Mapping[str, str], *, shop_port: 
 
     Args:
         folder: a new directory for configuration, data and the socket.
-        environ: for the sidecar; KLAVIYO_PRIVATE_API_KEY defaults to the sandbox's key.
+        environ: for the sidecar; credentials that it does not hold are the sandbox's.
         shop_port: 0 takes a free one.
     Raises:
         NotReady: the sidecar ended or did not become ready; its own log says why.
@@ -81,12 +85,11 @@ async def running_world(folder: Path, environ: Mapping[str, str], *, shop_port: 
         config = folder / "edge.yaml"
         text = CONFIG.format(shop=shop, folder=folder, pipelines=shipped("pipelines"), ops=ops_port)
         config.write_text(text, "utf-8")
-        environ = {"KLAVIYO_PRIVATE_API_KEY": SANDBOX_KEY, **environ, "KLAVIYO_BASE_URL": sandbox.base_url("klaviyo")}
-        await _serve(stack, folder, config, environ)
+        process = await _serve(stack, folder, config, variables(sandbox, environ))
         await _open_shop(stack, make_shop(folder / "edge.sock"), shop_port)
         session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         world = World(shop, sandbox.url, f"http://127.0.0.1:{ops_port}", config, folder / "data", session)
-        await _until_ready(world)
+        await _until_ready(world, process)
         yield world
 
 
@@ -98,12 +101,15 @@ def free_port() -> int:
         return port
 
 
-async def _serve(stack: AsyncExitStack, folder: Path, config: Path, environ: Mapping[str, str]) -> None:
+async def _serve(
+    stack: AsyncExitStack, folder: Path, config: Path, environ: Mapping[str, str]
+) -> asyncio.subprocess.Process:
     log = stack.enter_context((folder / "edge.log").open("wb"))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "edge", "serve", "--config", str(config)), env=dict(environ), stderr=log, cwd=folder
     )
     stack.push_async_callback(_end, process)
+    return process
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -123,9 +129,11 @@ async def _open_shop(stack: AsyncExitStack, app: web.Application, port: int) -> 
     await web.TCPSite(runner, "127.0.0.1", port).start()
 
 
-async def _until_ready(world: World) -> None:
+async def _until_ready(world: World, process: asyncio.subprocess.Process) -> None:
     deadline_s = asyncio.get_running_loop().time() + READY_WITHIN_S
     while asyncio.get_running_loop().time() < deadline_s:
+        if process.returncode is not None:
+            raise NotReady(f"the sidecar ended with exit code {process.returncode}")
         try:
             if (await world.readiness())["ready"]:
                 return
@@ -136,5 +144,5 @@ async def _until_ready(world: World) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Give this process's environment, where the caller may have set or broken the Klaviyo key."""
+    """Give this process's environment, where the caller may have set or broken a credential."""
     return dict(os.environ)

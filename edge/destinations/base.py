@@ -2,15 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
-from edge.delivery import Conversation, Payload, Rate, Rejected, Rendered, Request
+from edge.delivery import Conversation, Payload, Rate, Rejected, Rendered, Request, Skipped
 from edge.person import Identifiers
 from edge.secret import Secret
 from edge.settings import Reader
-from edge.shapes import Shape
+from edge.shapes import Shape, section
 
 Anonymous: TypeAlias = Literal["hold", "send", "drop"]
 
@@ -32,6 +32,23 @@ class Feature:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class EventKey:
+    """A key of a pipeline's `events.<name>` that only one destination knows, beside those of every pipeline.
+
+    `targets` None: it is true or false, by default false. Else it is a mapping with these targets and no others.
+    """
+
+    shape: Shape
+    targets: tuple[str, ...] | None = None
+
+    @classmethod
+    def mapping(cls, description: str, targets: Mapping[str, str]) -> Self:
+        """Give a key that is a mapping; each target comes with its description."""
+        rules = {target: {"description": told, "$ref": "#/$defs/rule"} for target, told in targets.items()}
+        return cls(section(description, rules), tuple(targets))
+
+
 class Destination(Protocol):
     """One vendor's account, ready to render events and to talk.
 
@@ -41,7 +58,8 @@ class Destination(Protocol):
     anybody, `discloses` the purposes whose answers a payload tells the vendor, `click_targets` the targets of a
     profile any of which tells the vendor who clicked its mail, `anonymous_targets` those that carry a stranger's own
     id (none where there is no such thing), `features` what the vendor can only do with certain properties, and
-    `parameters` the keys that `from_reader` reads, for editors.
+    `parameters` the keys that `from_reader` reads, for editors. Where there are keys of events that only it knows, they
+    are declared as `event_keys`, see `EventKey`; what the file says under them is in `Rendered.own`.
     """
 
     integration: ClassVar[str]
@@ -66,15 +84,27 @@ class Destination(Protocol):
         """Name the rate budget: equal for pipelines that use one account, and telling nobody the key."""
         ...
 
-    def render(self, rendered: Rendered) -> Payload | Rejected:
-        """Give the vendor's own form: for one event always the same bytes; or why the vendor would refuse it."""
+    def render(self, rendered: Rendered) -> Payload | Rejected | Skipped:
+        """Give the vendor's own form, for one event always the same bytes; or why the vendor would refuse it.
+
+        Skipped says that this pipeline's parameters leave such events to somebody else.
+        """
         ...
 
     def deliver(self, payloads: Sequence[Payload], now_ms: int) -> Conversation:
         """Yield requests, receive answers, return one outcome a payload in the same order.
 
         `now_ms` is the moment of sending, for what depends on it (an access token's end, a signature's time).
-        Who drives it counts a transport failure as a retry of every payload and closes the conversation.
+        Requests for one visitor's payloads are yielded in the order of the payloads. Where a request gets no complete
+        answer, TransportFailed is raised at its `yield`: a conversation that does not catch it ends there, and every
+        payload is retried. Payloads that were together and are retried come back each in a conversation of its own.
+        """
+        ...
+
+    def probe(self, now_ms: int) -> Conversation | None:
+        """Check the credentials with requests that cost nothing and change nothing; None: the vendor has none such.
+
+        The conversation returns exactly one outcome: Delivered says that the credentials work.
         """
         ...
 
@@ -98,10 +128,47 @@ class CanErase(Protocol):
         ...
 
 
+@runtime_checkable
+class Choosy(Protocol):
+    """A destination that does not always take as many payloads a conversation as `max_batch` says."""
+
+    def batch_size(self, *, is_backlog: bool) -> int:
+        """Give how many payloads may share a conversation now, 1 to `max_batch`.
+
+        `is_backlog`: more wait than the account's rate lets through in a minute, one request each.
+        """
+        ...
+
+    def goes_alone(self, payload: Payload) -> bool:
+        """Tell whether a payload may never share a conversation."""
+        ...
+
+
+@runtime_checkable
+class Talkative(Protocol):
+    """A destination that may tell of one event in several requests."""
+
+    def further_requests(self, payload: Payload) -> Sequence[Request]:
+        """Give what follows the first request of a lone payload's conversation where each is taken."""
+        ...
+
+
+def event_keys_of(destination: type[Destination]) -> Mapping[str, EventKey]:
+    """Give the event keys that a destination declares in `event_keys`; most have none."""
+    keys: Mapping[str, EventKey] = getattr(destination, "event_keys", {})
+    return keys
+
+
+class Unfit(Exception):
+    """Raised inside a destination when an event breaks a rule of the vendor; becomes a Rejected, and holds no value."""
+
+
 def first_request(destination: Destination, payload: Payload, now_ms: int) -> Request:
-    """Give the request that delivering one payload begins with; nothing is sent. Its headers hold secrets."""
+    """Give the request that delivering one payload begins with, after any token; nothing is sent. It holds secrets."""
     conversation = destination.deliver([payload], now_ms)
     request = next(conversation)
+    while request.stand_in is not None:
+        request = conversation.send(request.stand_in)
     conversation.close()
     return request
 

@@ -4,12 +4,14 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
 from edge.budget import Budget
 from edge.clock import Clock
 from edge.delivery import CAP_S, Fate
+from edge.drainer.batching import batch_size, is_backlog
 from edge.drainer.health import UNLIMITED, Health
 from edge.drainer.sending import Job, Sender
 from edge.drainer.sorting import DEATHS_BEFORE_ALONE, Sorter
@@ -24,8 +26,10 @@ from edge.spool import SpoolReader
 log = structlog.get_logger(__name__)
 
 FULL_PAUSE_S = 1.0
-# Of the background lane so much is sent at a time that a step takes about a second.
+# Of the background lane so much is sent at a time that a step takes about a second; of a bulk call one conversation.
 BACKLOG_EVENTS, BACKLOG_OF_VISITOR, BACKLOG_S = 50, 20, 0.5
+# A page grows to a whole conversation while it lags; it is read and rendered in slices, so that nobody waits for it.
+MAX_PAGE_EVENTS, PAGE_BYTES, SLICE_EVENTS = 1_000, 8_000_000, 100
 
 
 class PipelineDrainer:
@@ -50,13 +54,15 @@ class PipelineDrainer:
         recall: Callable[[Revision], Pipeline | None],
         hosts: Hosts | None = None,
         page_events: int = 100,
+        page_bytes: int = PAGE_BYTES,
     ) -> None:
         self.pipeline, self.ledger = pipeline, ledger
         self._spool, self._sender, self._pause, self._recall = spool, sender, pause, recall
         self._health, self._budget, self._clock, self._metrics = health, budget, clock, metrics
-        self._page_events = page_events
+        self._page_events, self._page_bytes = page_events, page_bytes
         self._sorter = Sorter(pipeline, health=health, clock=clock, metrics=metrics, hosts=hosts)
         self._is_page_first = False
+        self._behind = 0
         self._authors: dict[int, Pipeline | None] = {}
 
     async def open(self) -> None:
@@ -95,21 +101,27 @@ class PipelineDrainer:
         """Send what waits and is due; a probe takes the next waiting event, due or not."""
         if allowance == 0:
             return False
-        rows = await self.ledger.look_due(self._horizon_ms(allowance), min(allowance, self._page_events))
-        return await self._work_rows(rows, math.inf)
+        limit = min(allowance, self._page_events)
+        rows = await self.ledger.look_due(self._horizon_ms(allowance), limit)
+        are_many = len(rows) == self._page_events  # and more are likely to be due
+        return await self._work_rows(rows, math.inf, is_backlog=are_many)
 
     async def _work_backlog(self, allowance: int) -> bool:
         """Send some of what may take its time: briefly, so that what came meanwhile does not wait for it."""
         if allowance == 0:
             return False
-        limit = min(allowance, self._page_events, BACKLOG_EVENTS)
-        rows = await self.ledger.look_backlog(self._horizon_ms(allowance), limit, each=BACKLOG_OF_VISITOR)
-        return await self._work_rows(rows, self._clock.monotonic_s() + BACKLOG_S)
+        bulk = min(batch_size(self.pipeline.destination, is_backlog=True), MAX_PAGE_EVENTS)
+        most = min(self._page_events, BACKLOG_EVENTS) if bulk == 1 else bulk
+        each = BACKLOG_OF_VISITOR if bulk == 1 else bulk
+        limit = min(allowance, most)
+        rows = await self.ledger.look_backlog(self._horizon_ms(allowance), limit, each=each)
+        until_s = self._clock.monotonic_s() + BACKLOG_S
+        return await self._work_rows(rows, until_s, is_backlog=len(rows) == most)
 
     def _horizon_ms(self, allowance: int) -> int:
         return self._clock.now_ms() + (0 if allowance == UNLIMITED else round(CAP_S * 1_000))
 
-    async def _work_rows(self, rows: list[WaitingRow], until_s: float) -> bool:
+    async def _work_rows(self, rows: list[WaitingRow], until_s: float, *, is_backlog: bool) -> bool:
         if not rows:
             return False
         if any(row.deaths >= DEATHS_BEFORE_ALONE for row in rows):
@@ -122,7 +134,8 @@ class PipelineDrainer:
             taken = [replace(row, told=sent[row.seq].told) for row in rows if row.seq in sent]
             rendered = [(row, sent[row.seq].payload) for row in taken]
             await self.ledger.take_due(rendered, joined=_joined(jobs))
-            await self._settle_due(await self._send(jobs, lambda: self.ledger.untake_due(taken), until_s))
+            untake = partial(self.ledger.untake_due, taken)
+            await self._settle_due(await self._send(jobs, untake, is_backlog=is_backlog, until_s=until_s))
         return True
 
     async def _settle_due(self, settled: Sequence[Settlement]) -> None:
@@ -132,36 +145,66 @@ class PipelineDrainer:
 
     async def _work_page(self, allowance: int) -> bool:
         """Settle the next page, up to the first event that may not be sent now."""
-        page = await self.ledger.look(self._page_events)
+        page = await self.ledger.look(self._page_limit())
         if page is None:
+            self._behind = 0
             return False
         if page.deaths >= DEATHS_BEFORE_ALONE and len(page.entries) > 1:
             await self.ledger.take_alone()
             return True
+        is_repeat, is_far = page.rendered_by is not None, is_backlog(self.pipeline.destination, page.head - page.cursor)
         page, author = await self._authored(page)
-        envelopes = await self._spool.read_at(e.seq for e in page.entries if e.fate is JournalFate.OPEN)
-        sorted_as = self._sorter.sort_page(page, author, envelopes)
+        page, sorted_as = await self._sort_page(page, author, is_repeat=is_repeat)
         entries, settled, jobs = _up_to(allowance, page.entries, sorted_as)
         if not entries:
             return False
         last = entries[-1].seq
+        self._behind = page.head - last
         if jobs:
             await self.ledger.take(page, last, self._clock.now_ms(), joined=_joined(jobs))
-            settled += await self._send(jobs, self.ledger.untake)
+            settled += await self._send(jobs, self.ledger.untake, is_backlog=is_far)
         await self._store(lambda: self.ledger.settle(page, last, settled, self._clock.now_ms()))
         self._metrics.cursor.labels(self.pipeline.name).set(last)
         self._count(settled)
         return True
 
+    def _page_limit(self) -> int:
+        """Give how many events to look at: while more than a page lags, as many as one conversation takes."""
+        if self._behind <= self._page_events:
+            return self._page_events
+        destination = self.pipeline.destination
+        most = batch_size(destination, is_backlog=is_backlog(destination, self._behind))
+        return max(self._page_events, min(most, MAX_PAGE_EVENTS))
+
     async def _send(
-        self, jobs: Sequence[Job], untake: Callable[[], Awaitable[None]], until_s: float = math.inf
+        self,
+        jobs: Sequence[Job],
+        untake: Callable[[], Awaitable[None]],
+        *,
+        is_backlog: bool,
+        until_s: float = math.inf,
     ) -> list[Settlement]:
         """Send; only a death counts as one, not a polite stop."""
         try:
-            return await self._sender.send(jobs, until_s=until_s)
+            return await self._sender.send(jobs, is_backlog=is_backlog, until_s=until_s)
         except asyncio.CancelledError:
             await untake()
             raise
+
+    async def _sort_page(
+        self, page: Page, author: Pipeline, *, is_repeat: bool
+    ) -> tuple[Page, list[Settlement | Job | None]]:
+        """Sort a page, or as much from its beginning as its rendered bytes allow; what is repeated goes alone."""
+        sorted_as: list[Settlement | Job | None] = []
+        sorting = self._sorter.page_sorting(page, author, is_repeat=is_repeat)
+        size_bytes = 0
+        while len(sorted_as) < len(page.entries) and size_bytes < self._page_bytes:
+            entries = page.entries[len(sorted_as) : len(sorted_as) + SLICE_EVENTS]
+            envelopes = await self._spool.read_at(e.seq for e in entries if e.fate is JournalFate.OPEN)
+            made = [sorting.sort(entry, envelopes.get(entry.seq)) for entry in entries]
+            size_bytes += sum(map(_payload_bytes, made))
+            sorted_as += made
+        return replace(page, entries=page.entries[: len(sorted_as)]), sorted_as
 
     async def _authored(self, page: Page) -> tuple[Page, Pipeline]:
         """Find what rendered a page before: a repeat has the same content, whatever the file says by now."""
@@ -212,6 +255,13 @@ class PipelineDrainer:
 def _joined(jobs: Sequence[Job]) -> list[tuple[int, int]]:
     """Give the visitors who are introduced, each with the event that does it."""
     return [(job.visitor, job.seq) for job in jobs if job.joins]
+
+
+def _payload_bytes(one: Settlement | Job | None) -> int:
+    """Give how large what is sent, or kept to be sent later, is."""
+    if isinstance(one, Job):
+        return len(one.payload.body)
+    return len(one.payload or b"") if one else 0
 
 
 def _up_to(

@@ -1,4 +1,4 @@
-"""Sending jobs: visitors side by side, one visitor's events in order, each answer turned into a settlement."""
+"""Sending jobs: chains of batches side by side, one visitor's events in order, each answer turned into a settlement."""
 
 import asyncio
 import math
@@ -13,7 +13,6 @@ from edge.budget import Budget
 from edge.clock import Clock
 from edge.consent import Purpose
 from edge.delivery import (
-    Conversation,
     DeadLetter,
     Delivered,
     Fate,
@@ -29,8 +28,11 @@ from edge.delivery import (
     Uniform,
     backoff_s,
 )
+from edge.destinations.base import Choosy
+from edge.drainer.batching import batch_size, chains_of
 from edge.drainer.health import Health
-from edge.errors import TransportFailed
+from edge.drainer.talking import Answered, converse, worked
+from edge.errors import Interrupted
 from edge.ledger.records import Settlement
 from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline
@@ -39,7 +41,9 @@ from edge.transport import Transport
 log = structlog.get_logger(__name__)
 
 SECRET_HEADERS = frozenset({"authorization", "access-token", "x-api-key"})
-_SECRET_QUERY = re.compile(r"(?<=[?&])(api_secret|access_token|key|token)=[^&]*")
+_SECRET_QUERY = re.compile(r"(?<=[?&])(api_secret|access_token|appsecret_proof|key|token)=[^&]*")
+_SECRET_FIELD = re.compile(r"(?<![^&])(assertion|client_secret|refresh_token)=[^&]*")
+_FORM = "application/x-www-form-urlencoded"
 MAX_KEPT_CHARS = 20_000
 UNCLEAR = "answer not understood"
 UNCLEAR_WAIT_MS = 1_000
@@ -51,6 +55,7 @@ class Job:
 
     `is_stranger`: it goes under its visitor's own id; `joins`: it says beside that who it is.
     Denials of `asks` by one of `persons` stop it, as the visitor's do. `told` was granted when it was rendered.
+    `is_alone`: the vendor may have it already, so no other event's fate may hang on the same request.
     """
 
     seq: int
@@ -67,15 +72,15 @@ class Job:
     persons: tuple[int, ...] = ()
     asks: Purpose = Purpose.NONE
     told: Purpose = Purpose.NONE
+    is_alone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """An outcome with what was said and heard last."""
+class _NotNow(Exception):
+    """Raised inside this file when a conversation may not begin now; what it is about stays behind."""
 
-    outcome: Outcome
-    request: Request | None = None
-    response: Response | None = None
+
+class _Withdrawn(Exception):
+    """Raised inside this file when somebody withdrew while a conversation waited for its turn; it begins anew."""
 
 
 class Sender:
@@ -99,17 +104,19 @@ class Sender:
         self._clock, self._uniform, self._pause, self._metrics = clock, uniform, pause, metrics
         self._denied = denied
         self._turns = asyncio.Semaphore(concurrency)
+        self._choosy = pipeline.destination if isinstance(pipeline.destination, Choosy) else None
         self.is_stopping = False
 
-    async def send(self, jobs: Sequence[Job], *, until_s: float = math.inf) -> list[Settlement]:
+    async def send(
+        self, jobs: Sequence[Job], *, is_backlog: bool = False, until_s: float = math.inf
+    ) -> list[Settlement]:
         """Send jobs and give a settlement for each; those that had to stay behind wait without an attempt.
 
         Nothing is begun at `until_s` (monotonic) or later.
         """
-        by_visitor: dict[int, list[Job]] = {}
-        for job in jobs:
-            by_visitor.setdefault(job.visitor, []).append(job)
-        tasks = [asyncio.create_task(self._send_in_order(group, until_s)) for group in by_visitor.values()]
+        size = batch_size(self._pipeline.destination, is_backlog=is_backlog)
+        chains = chains_of(jobs, size, self._goes_alone)
+        tasks = [asyncio.create_task(self._send_in_order(chain, until_s)) for chain in chains]
         try:
             groups = await asyncio.gather(*tasks)
         except BaseException:
@@ -120,21 +127,41 @@ class Sender:
             raise
         return [settlement for group in groups for settlement in group]
 
-    async def _send_in_order(self, jobs: Sequence[Job], until_s: float) -> list[Settlement]:
+    def _goes_alone(self, job: Job) -> bool:
+        return job.is_alone or (self._choosy is not None and self._choosy.goes_alone(job.payload))
+
+    async def _send_in_order(self, chain: Sequence[Sequence[Job]], until_s: float) -> list[Settlement]:
+        """Send batches one after the other; who has to wait, waits with all that follows of the same visitor."""
         settlements: list[Settlement] = []
+        waiting_visitors: set[int] = set()
         async with self._turns:
-            for index, job in enumerate(jobs):
-                if self._clock.monotonic_s() >= until_s or not await self._may_send():
-                    return settlements + [self._stay_behind(later) for later in jobs[index:]]
-                stopped = self._stopped(job)
-                if stopped is not None:
-                    settlements.append(stopped)
-                    continue
-                settlement = self._settlement(job, await self._ask(job))
-                settlements.append(settlement)
-                if settlement.fate is Fate.WAITING:
-                    return settlements + [self._stay_behind(later) for later in jobs[index + 1 :]]
+            for batch in chain:
+                is_over = self._clock.monotonic_s() >= until_s
+                waits = [job for job in batch if is_over or job.visitor in waiting_visitors]
+                settlements += [self._stay_behind(job) for job in waits]
+                made = await self._send_together([job for job in batch if job not in waits])
+                settlements += made
+                waiting_visitors |= {settlement.visitor for settlement in made if settlement.fate is Fate.WAITING}
         return settlements
+
+    async def _send_together(self, jobs: Sequence[Job]) -> list[Settlement]:
+        """Send a batch in one conversation; who withdraws before its first request goes out has no part in it."""
+        settlements: list[Settlement] = []
+        has_turn = False
+        while True:
+            stopped = {job.seq: end for job in jobs if (end := self._stopped(job)) is not None}
+            settlements += stopped.values()
+            jobs = [job for job in jobs if job.seq not in stopped]
+            if not jobs:
+                return settlements
+            try:
+                answered = await self._ask(jobs, has_turn=has_turn)
+            except _NotNow:
+                return settlements + [self._stay_behind(job) for job in jobs]
+            except _Withdrawn:
+                has_turn = True
+            else:
+                return settlements + self._settlements(jobs, answered)
 
     def _stopped(self, job: Job) -> Settlement | None:
         """End what may not go out any more, at the last moment."""
@@ -144,58 +171,93 @@ class Sender:
             return replace(self._end(job, Fate.EXPIRED), attempts=job.attempts, reason=self._pipeline.age_limit)
         return None
 
-    async def _may_send(self) -> bool:
+    async def _may_send(self, budget: str) -> bool:
         """Wait for the budget's turn; False when the pipeline closed meanwhile or the vendor asks for a long rest."""
         now_s = self._clock.monotonic_s()
         if self.is_stopping or not self._health.allowance(now_s) or self._budget.pause_s(now_s) > 0:
             return False
-        wait_s = self._budget.take(now_s)
+        wait_s = self._budget.take(now_s, budget)
         if wait_s > 0:
             await self._pause(wait_s)
         now_s = self._clock.monotonic_s()
         return not self.is_stopping and self._budget.pause_s(now_s) == 0 and self._health.allowance(now_s) > 0
 
-    async def _ask(self, job: Job) -> Answered:
-        is_old = self._clock.now_ms() - job.payload.time_ms > self._pipeline.fresh_for_s * 1_000
-        payload = replace(job.payload, is_backfill=job.payload.is_backfill or is_old)
+    async def _ask(self, jobs: Sequence[Job], *, has_turn: bool) -> Answered:
+        now_ms, fresh_ms = self._clock.now_ms(), self._pipeline.fresh_for_s * 1_000
+        payloads = [
+            replace(job.payload, is_backfill=job.payload.is_backfill or now_ms - job.payload.time_ms > fresh_ms)
+            for job in jobs
+        ]
+        line = _Line(self, jobs, has_turn=has_turn)
         try:
-            conversation = self._pipeline.destination.deliver([payload], self._clock.now_ms())
-            answered = await converse(conversation, self._transport)
-        except Exception as error:  # a mistake of ours costs this one event, not its neighbours
-            log.exception("delivery failed unforeseen", pipeline=self._pipeline.name, seq=job.seq)
-            answered = Answered(Unclear(type(error).__name__))
-        self._metrics.answers.labels(self._pipeline.name, type(answered.outcome).__name__.lower()).inc()
-        self._learn(answered.outcome)
+            conversation = self._pipeline.destination.deliver(payloads, now_ms)
+            answered = await converse(conversation, len(jobs), line.ask)
+        except (_NotNow, _Withdrawn):
+            raise
+        except Exception as error:  # a mistake of ours costs these events a repeat, each by itself
+            log.exception("delivery failed unforeseen", pipeline=self._pipeline.name, seqs=[job.seq for job in jobs])
+            answered = Answered([Unclear(type(error).__name__)] * len(jobs))
+        for outcome in answered.outcomes:
+            self._metrics.answers.labels(self._pipeline.name, type(outcome).__name__.lower()).inc()
+        self._learn(answered)
         return answered
 
-    def _learn(self, outcome: Outcome) -> None:
-        now_s = self._clock.monotonic_s()
-        match outcome:
-            case Retry() | Unclear():
-                self._health.failed(now_s)
-            case Refused(reason):
-                self._health.refused(now_s, reason)
-            case Throttled(after_s):
-                self._budget.throttle(now_s, after_s)
-            case _:
-                self._health.worked()
+    async def next_request(self, jobs: Sequence[Job], request: Request, *, is_first: bool, has_turn: bool) -> Response:
+        """Send a conversation's next request when its turn has come and nobody whom it is about has withdrawn.
 
-    def _settlement(self, job: Job, answered: Answered) -> Settlement:
+        Raises:
+            TransportFailed: no complete answer; Interrupted where it was not sent at all.
+        """
+        if not has_turn and not await self._may_send(request.budget):
+            raise _NotNow if is_first else Interrupted("not sent, the rest waits")
+        if any(map(self._stopped, jobs)):
+            raise _Withdrawn if is_first else Interrupted("not sent, somebody withdrew meanwhile")
+        return await self._transport.send(request)
+
+    def _learn(self, answered: Answered) -> None:
+        now_s, outcomes = self._clock.monotonic_s(), answered.outcomes
+        rests = [outcome.after_s for outcome in outcomes if isinstance(outcome, Throttled)]
+        refusals = [outcome.reason for outcome in outcomes if isinstance(outcome, Refused)]
+        if rests:
+            self._budget.throttle(now_s, max(rests))
+        if refusals:
+            self._health.refused(now_s, refusals[0])
+        elif worked(outcomes):
+            self._health.worked()
+        elif not rests and not answered.was_interrupted:
+            self._health.failed(now_s)
+
+    def _settlements(self, jobs: Sequence[Job], answered: Answered) -> list[Settlement]:
+        """Settle a conversation's jobs one by one; those that go again go at one moment."""
+        draw = self._uniform(0.0, 1.0)
+        is_alone, is_shared = not answered.is_known, len(jobs) > 1
+        settlements = []
+        for job, outcome in zip(jobs, answered.outcomes, strict=True):
+            letter = self._letter(job, outcome, answered, is_shared=is_shared)
+            settlements.append(self._settlement(replace(job, is_alone=job.is_alone or is_alone), outcome, draw, letter))
+        return settlements
+
+    def _settlement(self, job: Job, outcome: Outcome, draw: float, letter: DeadLetter | None) -> Settlement:
         now_ms = self._clock.now_ms()
-        match answered.outcome:
+        match outcome:
             case Delivered():
                 return self._end(job, Fate.DELIVERED)
             case Retry(reason):
-                due_ms = now_ms + round(backoff_s(job.attempts + 1, self._uniform) * 1_000)
-                return waiting(job, due_ms, reason, attempts=job.attempts + 1)
+                wait_s = backoff_s(job.attempts + 1, lambda low, high: low + draw * (high - low))
+                return waiting(job, now_ms + round(wait_s * 1_000), reason, attempts=job.attempts + 1)
             case Throttled(after_s):
                 return waiting(job, now_ms + round(after_s * 1_000), "429", attempts=job.attempts)
             case Refused(reason):
                 return waiting(job, now_ms, reason, attempts=job.attempts)
-            case Unclear(reason) if not job.was_unclear:
+            case Unclear(reason, is_final=False) if not job.was_unclear:
                 return waiting(job, now_ms + UNCLEAR_WAIT_MS, f"{UNCLEAR}: {reason}", attempts=job.attempts + 1)
-            case Unclear(reason) | Rejected(reason):
-                return replace(self._end(job, Fate.DEAD), letter=letter_of(job, reason, answered))
+            case Unclear() | Rejected():
+                return replace(self._end(job, Fate.DEAD), letter=letter)
+
+    def _letter(self, job: Job, outcome: Outcome, answered: Answered, *, is_shared: bool) -> DeadLetter | None:
+        if not isinstance(outcome, Rejected | Unclear):
+            return None
+        return letter_of(job, outcome, answered, is_shared=is_shared)
 
     def _end(self, job: Job, fate: Fate) -> Settlement:
         return Settlement(
@@ -210,6 +272,19 @@ class Sender:
 
     def _stay_behind(self, job: Job) -> Settlement:
         return waiting(job, self._clock.now_ms(), "behind", attempts=job.attempts)
+
+
+class _Line:
+    """One conversation's way out: its first request may have its turn already, each other one waits for its own."""
+
+    def __init__(self, sender: Sender, jobs: Sequence[Job], *, has_turn: bool) -> None:
+        self._sender, self._jobs, self._has_turn = sender, jobs, has_turn
+        self._is_first = True
+
+    async def ask(self, request: Request) -> Response:
+        is_first, has_turn = self._is_first, self._has_turn
+        self._is_first = self._has_turn = False
+        return await self._sender.next_request(self._jobs, request, is_first=is_first, has_turn=has_turn)
 
 
 def waiting(job: Job, due_ms: int | None, reason: str, *, attempts: int) -> Settlement:
@@ -227,40 +302,36 @@ def waiting(job: Job, due_ms: int | None, reason: str, *, attempts: int) -> Sett
         is_live=job.is_live,
         is_stranger=job.is_stranger,
         told=job.told,
+        is_alone=job.is_alone,
     )
 
 
-async def converse(conversation: Conversation, transport: Transport) -> Answered:
-    """Drive one payload's conversation; a failed transport is a retry, the request may or may not have arrived."""
-    request: Request | None = None
-    response: Response | None = None
-    try:
-        request = next(conversation)
-        while True:
-            response = await transport.send(request)
-            request = conversation.send(response)
-    except StopIteration as end:
-        return Answered(end.value[0], request, response)
-    except TransportFailed as error:
-        return Answered(Retry(str(error)), request, response)
-    finally:
-        conversation.close()
+def letter_of(job: Job, outcome: Rejected | Unclear, answered: Answered, *, is_shared: bool) -> DeadLetter:
+    """Write a dead letter: the request with its credentials masked, the answer as it came.
 
-
-def letter_of(job: Job, reason: str, answered: Answered) -> DeadLetter:
-    """Write a dead letter: the request with its credentials masked, the answer as it came."""
+    Of a request that it shared with other visitors' events the letter holds only its own part.
+    """
+    exchange = answered.about(outcome)
+    request = exchange.request if exchange else None
+    response = outcome.response if is_shared else (exchange.response if exchange else None)
+    if request and is_shared:
+        request = replace(request, body=job.payload.body)
     return DeadLetter(
-        reason=reason,
-        request=shown_request(answered.request) if answered.request else "",
-        response=_shown_response(answered.response) if answered.response else "",
+        reason=outcome.reason,
+        request=shown_request(request) if request else "",
+        response=_shown_response(response) if response else "",
         payload=job.payload.body,
     )
 
 
 def shown_request(request: Request) -> str:
     """Give a request as JSON text, credentials masked."""
-    headers = {n: "****" if n.lower() in SECRET_HEADERS else v for n, v in request.headers.items()}
-    body = request.body.decode("utf-8", "replace")[:MAX_KEPT_CHARS]
+    secret = SECRET_HEADERS | request.secret_headers
+    headers = {n: "****" if n.lower() in secret else v for n, v in request.headers.items()}
+    body = request.body.decode("utf-8", "replace")
+    if request.headers.get("Content-Type") == _FORM:
+        body = _SECRET_FIELD.sub(r"\1=****", body)
+    body = body[:MAX_KEPT_CHARS]
     url = _SECRET_QUERY.sub(r"\1=****", request.url)
     return orjson.dumps({"method": request.method, "url": url, "headers": headers, "body": body}).decode()
 

@@ -74,43 +74,32 @@ class Sorter:
             was_unclear = row.reason.startswith(UNCLEAR)
             told = (row.attempts, event_id, name, was_unclear, row.is_live)
             job = Job(row.seq, row.visitor, payload, row.since_ms, *told, persons=row.persons, asks=row.asks)
-            return replace(job, told=row.told)
+            return replace(job, told=row.told, is_alone=row.is_alone)
         if event is None:
             return replace(end, fate=Fate.DAMAGED)
         planned = self._plan(self.pipeline, end, event, row, since_ms=row.since_ms)
         if not isinstance(planned, Job):
             return planned
         payload = replace(planned.payload, is_backfill=_is_overtaken(row, event))
-        return replace(planned, payload=payload, persons=row.persons, asks=row.asks)
+        return replace(planned, payload=payload, persons=row.persons, asks=row.asks, is_alone=row.is_alone)
 
-    def sort_page(self, page: Page, author: Pipeline, envelopes: Mapping[int, Row]) -> list[Settlement | Job | None]:
-        """Give, for each entry of a page, its settlement or its job; what `author` rendered before it renders alike."""
-        is_killer = page.deaths >= DEATHS_BEFORE_DEAD and len(page.entries) == 1
-        if is_killer and page.entries[0].fate is JournalFate.OPEN:
-            return [self._killer(page.entries[0], envelopes)]
-        sorted_as: list[Settlement | Job | None] = []
-        joined: set[int] = set()
-        held: set[int] = set()
-        for entry in page.entries:
-            known = _introduced(entry.identifiers, entry.visitor, joined)
-            met = replace(entry, identifiers=known, is_held=entry.is_held or entry.visitor in held)
-            one = self._sort_entry(met, envelopes.get(entry.seq), author)
-            sorted_as.append(one)
-            if isinstance(one, Job) and one.joins:
-                joined.add(one.visitor)
-            if isinstance(one, Settlement) and one.fate is Fate.HELD:
-                held.add(one.visitor)
-        return sorted_as
+    def page_sorting(self, page: Page, author: Pipeline, *, is_repeat: bool) -> "PageSorting":
+        """Begin to sort a page; what `author` rendered before it renders alike, and it goes alone."""
+        return PageSorting(self, page, author, is_repeat=is_repeat)
 
-    def _killer(self, entry: Entry, envelopes: Mapping[int, Row]) -> Settlement:
+    def killer(self, entry: Entry, envelope: Row | None) -> Settlement:
+        """End the one event that keeps ending processes."""
         end = Settlement(seq=entry.seq, visitor=entry.visitor, fate=Fate.DEAD, attempts=DEATHS_BEFORE_DEAD)
-        return self._dead(end, _event(envelopes.get(entry.seq)), KILLER)
+        return self._dead(end, _event(envelope), KILLER)
 
-    def _sort_entry(self, entry: Entry, envelope: Row | None, author: Pipeline) -> Settlement | Job | None:
+    def sort_entry(
+        self, entry: Entry, envelope: Row | None, author: Pipeline, *, is_repeat: bool
+    ) -> Settlement | Job | None:
         """Give an event's settlement, or the job of sending it; None for a duplicate, which no pipeline counts.
 
         `author` says what is sent and to whom, as when the page was sent before; the file as it is now may only
-        stop it. Who stayed behind then stays behind, and does not follow the same visitor's later events.
+        stop it. Who stayed behind then stays behind, and does not follow the same visitor's later events. What is
+        repeated may have been sent with others, and goes alone.
         """
         end = Settlement(seq=entry.seq, visitor=entry.visitor, fate=Fate.DAMAGED)
         if entry.fate is JournalFate.DUPLICATE:
@@ -138,7 +127,7 @@ class Sorter:
         sorted_as = self._plan(author, end, event, entry, since_ms=entry.received_at_ms)
         if not isinstance(sorted_as, Job):
             return sorted_as
-        job = replace(sorted_as, persons=entry.persons, asks=entry.asks)
+        job = replace(sorted_as, persons=entry.persons, asks=entry.asks, is_alone=is_repeat)
         if not entry.is_behind:
             return job
         behind = waiting(job, None, "behind", attempts=0)
@@ -184,6 +173,29 @@ class Sorter:
         if self._health.paused_reason is not None:
             return False
         return self.paused.age_ms(since_ms, self._clock.now_ms()) > self.pipeline.max_age_s * 1_000
+
+
+class PageSorting:
+    """Sorts one page entry by entry, in order: what came before says whom one introduces, and who is held."""
+
+    def __init__(self, sorter: Sorter, page: Page, author: Pipeline, *, is_repeat: bool) -> None:
+        self._sorter, self._author, self._is_repeat = sorter, author, is_repeat
+        self._is_killer = page.deaths >= DEATHS_BEFORE_DEAD and len(page.entries) == 1
+        self._joined: set[int] = set()
+        self._held: set[int] = set()
+
+    def sort(self, entry: Entry, envelope: Row | None) -> Settlement | Job | None:
+        """Give an entry's settlement or its job; None for a duplicate."""
+        if self._is_killer and entry.fate is JournalFate.OPEN:
+            return self._sorter.killer(entry, envelope)
+        known = _introduced(entry.identifiers, entry.visitor, self._joined)
+        met = replace(entry, identifiers=known, is_held=entry.is_held or entry.visitor in self._held)
+        one = self._sorter.sort_entry(met, envelope, self._author, is_repeat=self._is_repeat)
+        if isinstance(one, Job) and one.joins:
+            self._joined.add(one.visitor)
+        if isinstance(one, Settlement) and one.fate is Fate.HELD:
+            self._held.add(one.visitor)
+        return one
 
 
 def _is_overtaken(row: WaitingRow, event: Event | None) -> bool:

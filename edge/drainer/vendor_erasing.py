@@ -8,7 +8,7 @@ from edge.budget import Budget
 from edge.clock import Clock
 from edge.delivery import Delivered, Outcome, Refused, Rejected, Throttled, Uniform, backoff_s
 from edge.destinations.base import CanErase, Destination
-from edge.drainer.sending import converse
+from edge.drainer.talking import converse
 from edge.identity import Named
 from edge.ledger.vendor_erasing import VendorCall, VendorErasureLedger
 from edge.metrics import DrainerMetrics
@@ -96,7 +96,7 @@ class VendorEraser:
         wait_s = budget.take(self._clock.monotonic_s())
         if wait_s > 0:
             await self._pause(wait_s)
-        return (await converse(conversation, self._transport)).outcome
+        return (await converse(conversation, 1, self._transport.send)).outcomes[0]
 
     async def _settle(self, call: VendorCall, outcome: Outcome) -> None:
         now_ms, said = self._clock.now_ms(), type(outcome).__name__.lower()

@@ -12,7 +12,7 @@ from edge.ledger.persons import NO_HEAD
 from edge.ledger.records import Page, Pause, Revision, Settlement, WaitingRow
 from edge.ledger.releasing import MARK, TALLY, end_unanswered, is_marked, keep_one_due, release_held_now, release_marked
 from edge.ledger.revisions import revision_at, run
-from edge.ledger.taking import read_due, read_entries
+from edge.ledger.taking import WHO_WAITS, read_due, read_entries
 from edge.ledger.tombstones import erased_among
 
 PLACE = "SELECT cursor, taken_to, attempts, alone_to, head, rendered_to, rendered_by FROM pipeline WHERE id = ?"
@@ -30,20 +30,21 @@ SELECT id, ?, ?, iif(attempts > 0, taken_at_ms, ?), ?, max(attempts, 1), ?, ? FR
 """
 MOVE_CURSOR = "UPDATE pipeline SET cursor = ?, taken_to = 0, attempts = 0 WHERE id = ?"
 
-# What was released is rendered by now: from here on its bytes stay as they are.
+# What was released is rendered by now: from here on its bytes stay as they are. Until it is settled nobody knows
+# whether it arrived.
 TAKE_DUE = """
-UPDATE waiting SET deaths = deaths + 1, revision = iif(payload IS ?1, revision, ?4), payload = ?1, time_ms = ?2,
-    told = ?8, checksum = ?3
+UPDATE waiting SET deaths = deaths + 1, alone = 1, revision = iif(payload IS ?1, revision, ?4), payload = ?1,
+    time_ms = ?2, told = ?8, checksum = ?3
 WHERE pipeline = ?5 AND visitor = ?6 AND seq = ?7
 """
 UNTAKE_DUE = "UPDATE waiting SET deaths = max(deaths - 1, 0) WHERE pipeline = ? AND visitor = ? AND seq = ?"
 WAIT = """
 INSERT INTO waiting (pipeline, visitor, seq, due_at_ms, since_ms, attempts, time_ms, payload, reason, checksum,
-                     revision, is_live, told)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                     revision, is_live, told, alone)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (pipeline, visitor, seq) DO UPDATE SET due_at_ms = excluded.due_at_ms, attempts = excluded.attempts,
     deaths = 0, time_ms = excluded.time_ms, payload = excluded.payload, reason = excluded.reason,
-    checksum = excluded.checksum, is_live = excluded.is_live, told = excluded.told
+    checksum = excluded.checksum, is_live = excluded.is_live, told = excluded.told, alone = excluded.alone
 """
 UNWAIT = "DELETE FROM waiting WHERE pipeline = ? AND visitor = ? AND seq = ?"
 # Whom a pipeline may not have to hold for being strangers; releasing decides.
@@ -269,7 +270,7 @@ class DeliveryLedger:
         await put(db, BURY, [self._dead_values(s, now_ms) for s in settlements if s.fate is Fate.DEAD])
         strangers = {s.visitor for s in settlements if s.is_stranger and s.fate in (Fate.DELIVERED, Fate.WAITING)}
         await put(db, NOTE_STRANGER, [(self._pipeline, visitor) for visitor in strangers])
-        for visitor in {s.visitor for s in settlements}:
+        for (visitor,) in await fetch_in(db, WHO_WAITS, {s.visitor for s in settlements}, self._pipeline):
             await keep_one_due(db, self._pipeline, visitor, now_ms)
 
     async def _end_late(self, db: aiosqlite.Connection, ended: Sequence[Settlement], was: Fate, now_ms: int) -> None:
@@ -288,7 +289,7 @@ class DeliveryLedger:
         check, rendered_by = checksum(s.seq, s.payload), None if s.payload is None else revision
         return (
             *(*self._place(s), s.due_at_ms, s.since_ms, s.attempts, s.time_ms),
-            *(s.payload, s.reason, check, rendered_by, int(s.is_live), int(s.told)),
+            *(s.payload, s.reason, check, rendered_by, int(s.is_live), int(s.told), int(s.is_alone)),
         )
 
     def _dead_values(self, s: Settlement, now_ms: int) -> tuple[int | str | bytes, ...]:

@@ -196,7 +196,8 @@ MIGRATIONS: tuple[str, ...] = (
 
     -- Events that must be sent again, or were released. Only a visitor's first has a due time. Live ones go first.
     -- Without a payload the event is rendered from the spool when it is taken; revision is the one that rendered it,
-    -- told the purposes that were granted then.
+    -- told the purposes that were granted then. alone: the vendor may have it already, from a request whose outcome is
+    -- unknown; no request has it with others.
     CREATE TABLE waiting (
         pipeline  INTEGER NOT NULL,
         visitor   INTEGER NOT NULL,
@@ -205,6 +206,7 @@ MIGRATIONS: tuple[str, ...] = (
         since_ms  INTEGER NOT NULL,
         attempts  INTEGER NOT NULL,
         deaths    INTEGER NOT NULL DEFAULT 0,
+        alone     INTEGER NOT NULL DEFAULT 0,
         time_ms   INTEGER NOT NULL,
         payload   BLOB,
         revision  INTEGER,

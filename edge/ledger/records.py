@@ -286,7 +286,8 @@ class Pause:
 class WaitingRow:
     """One event that waits; without `payload` it is rendered from the spool when taken.
 
-    `granted` is now, `told` when the payload was rendered.
+    `granted` is now, `told` when the payload was rendered. `is_alone`: it was sent before and its outcome is unknown,
+    so it shares no request with others.
     """
 
     visitor: int
@@ -305,6 +306,7 @@ class WaitingRow:
     may_join: bool = False
     is_live: bool = True
     told: Purpose = Purpose.NONE
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,3 +333,4 @@ class Settlement:
     is_live: bool = True
     is_stranger: bool = False
     told: Purpose = Purpose.NONE
+    is_alone: bool = False

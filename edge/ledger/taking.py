@@ -36,7 +36,7 @@ SELECT visitor FROM waiting WHERE pipeline = ? AND is_live = ? AND due_at_ms <= 
 """
 CHAIN = f"""
 SELECT w.visitor, w.seq, w.since_ms, w.attempts, w.deaths, w.time_ms, w.payload, w.reason, w.checksum, w.is_live,
-       w.told, v.purchased_seq, coalesce(j.granted, 0), coalesce(j.waits, 0), coalesce(j.is_server, 0),
+       w.told, w.alone, v.purchased_seq, coalesce(j.granted, 0), coalesce(j.waits, 0), coalesce(j.is_server, 0),
        coalesce(j.received_at_ms, w.since_ms), v.person, v.epoch, {SINCE_COLUMNS}
 FROM waiting w LEFT JOIN journal j ON j.seq = w.seq LEFT JOIN visitor v ON v.id = w.visitor
 WHERE w.pipeline = ? AND w.visitor = ? ORDER BY w.seq LIMIT ?
@@ -95,9 +95,9 @@ async def read_due(
     if not rows:
         return []
     visitors = {row[0] for row in rows}
-    people = await identifiers_of(db, {row[16] for row in rows if row[16] is not None})
+    people = await identifiers_of(db, {row[17] for row in rows if row[17] is not None})
     kept = await vendor_ids_of(db, visitors)
-    elsewhere = await find_elsewhere(db, {row[16] for row in rows if row[14] and row[16] is not None})
+    elsewhere = await find_elsewhere(db, {row[17] for row in rows if row[15] and row[17] is not None})
     strangers = dict(await fetch_in(db, STRANGERS, visitors, pipeline))
     return [_waiting_row(row, people, kept, elsewhere, strangers) for row in rows]
 
@@ -137,7 +137,7 @@ def _waiting_row(
     elsewhere: dict[int, Elsewhere],
     strangers: dict[int, int | None],
 ) -> WaitingRow:
-    visitor, seq, since_ms, attempts, deaths, time_ms, payload, reason, check, is_live, told, *rest = row
+    visitor, seq, since_ms, attempts, deaths, time_ms, payload, reason, check, is_live, told, alone, *rest = row
     purchased_seq, granted, waits, is_server, received_at_ms, person, epoch, browser, *answers = rest
     one = _Visitor(person, person, browser, epoch, (answers[0], answers[1], answers[2]))
     decided, since = Decided(granted, waits, bool(is_server)), one.since(elsewhere)
@@ -161,6 +161,7 @@ def _waiting_row(
         may_join=may_join,
         is_live=bool(is_live),
         told=Purpose(told),
+        is_alone=bool(alone),
     )
 
 

@@ -21,12 +21,16 @@ UNSTARRED = RESERVED_NAMES - {"page_view"}
 
 @dataclass(frozen=True, slots=True)
 class EventPlan:
-    """What becomes of one kind of event; where the file names no metric or lane, the event's own name decides."""
+    """What becomes of one kind of event; where the file names no metric or lane, the event's own name decides.
+
+    `own` is what the file says under the keys that only its destination knows.
+    """
 
     metric: str | None
     properties: Mapping
     lane: Lane | None
     when: Expression | None = None
+    own: Tree[str, bool | Mapping] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

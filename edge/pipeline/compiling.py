@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Tree
 
 from edge.consent import PURPOSE_NAMES, purposes
-from edge.destinations import read_integration
-from edge.destinations.base import Anonymous, Destination, Feature
+from edge.destinations import BUILTIN, read_integration
+from edge.destinations.base import Anonymous, Destination, EventKey, Feature, event_keys_of
 from edge.errors import Problem
 from edge.event import ALIASES
 from edge.mapping import Expression, Mapping, compile_expression, compile_mapping, read_by
@@ -42,7 +42,7 @@ def compile_pipeline(text: str, file: str, environ: Tree[str, str]) -> Pipeline:
     hold_for_s, fresh_for_s, max_age_s = [reader.duration_s(key, default) for key, default in durations_s.items()]
     profile = compile_mapping(overall.section("profile"), ROOTS)
     listed = reader.section("events")
-    events = _events(listed)
+    events = _events(listed, _event_keys([found] if found else BUILTIN.values()))
     if not events:
         reader.refuse("events", "names no event; accepted is 'view_item: {metric: …}', one event a line")
     overall.done()
@@ -88,17 +88,22 @@ def _warnings(
             yield listed.problem_at(key, what)
 
 
-def _events(reader: Reader) -> dict[str, EventPlan]:
+def _event_keys(destinations: Iterable[type[Destination]]) -> dict[str, EventKey]:
+    """Give the keys of one destination; of all of them where nobody knows which is meant."""
+    return {key: declared for one in destinations for key, declared in event_keys_of(one).items()}
+
+
+def _events(reader: Reader, keys: Tree[str, EventKey]) -> dict[str, EventPlan]:
     events: dict[str, EventPlan] = {}
     for key, section in reader.entries():
         name = ALIASES.get(key, key)
         if name in events:
             reader.refuse_key(key, f"is the same event as another one here; accepted is one entry for {name}")
-        events[name] = _event_plan(section)
+        events[name] = _event_plan(section, keys)
     return events
 
 
-def _event_plan(reader: Reader) -> EventPlan:
+def _event_plan(reader: Reader, keys: Tree[str, EventKey]) -> EventPlan:
     metric, alias = reader.optional_text("metric"), reader.optional_text("event_name")
     if metric and alias:
         reader.refuse("event_name", "says the same as metric; accepted is one of the two")
@@ -107,9 +112,21 @@ def _event_plan(reader: Reader) -> EventPlan:
         properties=compile_mapping(reader.section("properties"), ROOTS),
         lane=None if reader.node("lane") is None else reader.choice("lane", LANES),
         when=reader.parsed("when", _condition, None),
+        own={key: _own(reader, key, declared) for key, declared in keys.items()},
     )
     reader.done()
     return event_plan
+
+
+def _own(reader: Reader, key: str, declared: EventKey) -> bool | Mapping:
+    """Read a key that only the destination knows."""
+    if declared.targets is None:
+        return reader.boolean(key, False)
+    section = reader.section(key)
+    for target in declared.targets:
+        section.node(target)
+    section.done()
+    return compile_mapping(section, ROOTS)
 
 
 def _name(text: str) -> str:

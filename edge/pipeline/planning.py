@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from edge.complete import completed
 from edge.consent import MASKS, PURPOSE_NAMES, Purpose
-from edge.delivery import Payload, Rejected, Rendered
+from edge.delivery import Payload, Rejected, Rendered, Skipped
 from edge.event import Event, is_server
 from edge.foreign_links import Hosts, without_foreign_links
 from edge.identity import BROWSER_LEVEL, level_of
@@ -91,6 +91,10 @@ def plan(
         return Dead(f"global.profile.{profile}")
     if isinstance(properties, Unfit):
         return Dead(f"events.{name}.properties.{properties}")
+    own = {key: value if isinstance(value, bool) else apply(value, source) for key, value in event_plan.own.items()}
+    for key, made in own.items():
+        if isinstance(made, Unfit):
+            return Dead(f"events.{name}.{key}.{made}")
     metric, fallback = event_plan.metric or name, event.order_id or event.id
     named = source["properties"].get("currency")
     currency = named if isinstance(named, str) else None
@@ -108,10 +112,14 @@ def plan(
         granted=granted,
         anonymous_id=own_id,
         stranger_id=own_id if pipeline.goes_by_own_id(identifiers) else None,
+        received_at_ms=event.received_at_ms,
+        own=own,
     )
     payload = pipeline.destination.render(rendered)
     if isinstance(payload, Rejected):
         return Dead(payload.reason)
+    if isinstance(payload, Skipped):
+        return SkippedBy(payload.reason)
     return Planned(
         payload, metric, event_plan.lane or ("live" if name in LIVE_EVENTS else "background"), tuple(stripped)
     )

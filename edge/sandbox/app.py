@@ -9,8 +9,14 @@ from aiohttp import web
 
 from edge.clock import Clock
 from edge.sandbox.control import Control
+from edge.sandbox.ga4 import GA4
+from edge.sandbox.google_ads import GoogleAds
 from edge.sandbox.klaviyo import Klaviyo
+from edge.sandbox.meta import Meta
+from edge.sandbox.segment import Jitsu, RudderStack, Segment
+from edge.sandbox.tiktok import TikTok
 from edge.sandbox.vendor import Vendor
+from edge.sandbox.webhook import Webhook
 from edge.sandbox.wire import MAX_BODY_BYTES, Sandbox, receive
 
 SANDBOX = web.AppKey("sandbox", Sandbox)
@@ -19,7 +25,17 @@ _SHUTDOWN_S = 1.0
 
 def builtin_vendors() -> tuple[Vendor, ...]:
     """Every vendor there is, each with its default keys and its real limits."""
-    return (Klaviyo(),)
+    return (
+        Klaviyo(),
+        Meta(),
+        GA4(),
+        GoogleAds(),
+        TikTok(),
+        Webhook(),
+        Segment(),
+        RudderStack(),
+        Jitsu(),
+    )
 
 
 def make_app(*, clock: Clock, vendors: Sequence[Vendor] | None = None) -> web.Application:

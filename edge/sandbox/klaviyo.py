@@ -1,7 +1,7 @@
 """A fake Klaviyo: it refuses what Klaviyo refuses, says it as Klaviyo does, and keeps what it took.
 
 Source: Klaviyo API, revisions 2026-07-15 and 2026-10-15: "Authenticate API requests", "API versioning and deprecation
-policy" (two years a revision), "Rate limits, status codes, and errors", and the four operations in `_endpoints`.
+policy" (two years a revision), "Rate limits, status codes, and errors", and the five operations in `_endpoints`.
 """
 
 import re
@@ -18,7 +18,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from edge.sandbox import klaviyo_rules as rules
 from edge.sandbox.klaviyo_account import Account
 from edge.sandbox.klaviyo_answers import MEDIA_TYPE, Answers
-from edge.sandbox.klaviyo_bodies import read_deletion, read_event, read_job, read_profile
+from edge.sandbox.klaviyo_bodies import read_deletion, read_event, read_job, read_profile, read_subscriptions
 from edge.sandbox.klaviyo_profiles import Profile
 from edge.sandbox.rates import RateLimit
 from edge.sandbox.shape import Check, Problem, Report
@@ -30,6 +30,7 @@ SUPPORTED_YEARS = 2
 MEDIA_TYPES = frozenset({MEDIA_TYPE, "application/json"})
 MAX_EVENT_BYTES = 5_000_000
 MAX_PROFILE_BYTES = 100_000
+SUBSCRIBE = "lists:write profiles:write subscriptions:write"
 
 _NO_RATES: Mapping[str, Rate] = MappingProxyType({})
 
@@ -40,7 +41,7 @@ class _Shape(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One operation: what it demands, and what it does with a good document."""
+    """One operation: what it demands (scopes with spaces between), and what it does with a good document."""
 
     name: str
     scope: str
@@ -61,6 +62,8 @@ class Klaviyo:
     """
 
     name = "klaviyo"
+    key = KEY
+    base_path = ""
 
     def __init__(
         self,
@@ -89,6 +92,9 @@ class Klaviyo:
             ),
             "/api/profile-import": Endpoint(
                 "profile_import", "profiles:write", profile, MAX_PROFILE_BYTES, rules.profile_document, self._import
+            ),
+            "/api/profile-subscription-bulk-create-jobs": Endpoint(
+                "subscribe_profiles", SUBSCRIBE, profile, MAX_EVENT_BYTES, rules.subscription_document, self._subscribe
             ),
             "/api/data-privacy-deletion-jobs": Endpoint(
                 "delete_profile", "data-privacy:write", privacy, MAX_PROFILE_BYTES, rules.deletion_document, self._erase
@@ -151,8 +157,9 @@ class Klaviyo:
         if key not in self._keys:
             return self._answers.refused(401, "The private key is not known.")
         scopes = self._keys[key]
-        if scopes is not None and endpoint.scope not in scopes:
-            return self._answers.refused(403, f"The private key lacks the scope '{endpoint.scope}'.")
+        missing = next((scope for scope in endpoint.scope.split() if scopes is not None and scope not in scopes), None)
+        if missing is not None:
+            return self._answers.refused(403, f"The private key lacks the scope '{missing}'.")
         return None
 
     def _answer_within_rate(self, request: Incoming, endpoint: Endpoint) -> Answer:
@@ -221,6 +228,11 @@ class Klaviyo:
         profile, is_new = self._account.profiles.apply(update)
         body = orjson.dumps({"data": {"type": "profile", "id": profile.id, "attributes": profile.attributes}})
         return Answer(201 if is_new else 200, body, {"Content-Type": MEDIA_TYPE})
+
+    def _subscribe(self, document: JSON, request: Incoming) -> Answer:
+        for asked in read_subscriptions(document):
+            self._account.subscribe(asked)
+        return Answer(202)
 
     def _erase(self, document: JSON, request: Incoming) -> Answer:
         self._account.erase(read_deletion(document))

@@ -7,7 +7,7 @@ identifier is a phone number (changelog of 2023-01-11); this one always does.
 
 from collections.abc import Sequence
 
-from edge.sandbox.klaviyo_bodies import Entry
+from edge.sandbox.klaviyo_bodies import Entry, Subscription
 from edge.sandbox.klaviyo_profiles import Profile, Profiles, ProfileUpdate
 from edge.sandbox.shape import Problem
 from edge.sandbox.vendor import JSON, Note
@@ -52,6 +52,12 @@ class Account:
                 problems.append(Problem(f"{entry.pointer}/attributes/unique_id", detail))
             seen.add(key)
         return problems
+
+    def subscribe(self, asked: Subscription) -> None:
+        """Keep an explicit consent, which lifts every earlier unsubscription."""
+        profile, _ = self.profiles.apply(ProfileUpdate(asked.identifiers, {}))
+        channels: list[JSON] = [*asked.channels]
+        profile.subscriptions.append({"channels": channels, "list": asked.list_id, "source": asked.source})
 
     def erase(self, identifiers: dict[str, str]) -> None:
         for profile in self.profiles.find(identifiers):

@@ -1,7 +1,7 @@
 """Klaviyo's request bodies, read into words once their shape has been found good.
 
-Source: Klaviyo API, revision 2026-07-15: Create Event, Bulk Create Events, Create or Update Profile, Request Profile
-Deletion.
+Source: Klaviyo API, revision 2026-07-15: Create Event, Bulk Create Events, Create or Update Profile, Bulk Subscribe
+Profiles, Request Profile Deletion.
 """
 
 from collections.abc import Iterator
@@ -20,6 +20,16 @@ class Entry:
     pointer: str
     update: ProfileUpdate
     event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One profile's explicit consent; `list_id` None is the account as a whole."""
+
+    identifiers: dict[str, str]
+    channels: tuple[str, ...]
+    list_id: str | None
+    source: str | None
 
 
 def read_event(document: Any, *, now_ms: int) -> Entry:
@@ -43,6 +53,15 @@ def read_job(document: Any, *, now_ms: int) -> Iterator[Entry]:
 def read_profile(document: Any) -> ProfileUpdate:
     """The profile of Create or Update Profile."""
     return _update(document["data"])
+
+
+def read_subscriptions(document: Any) -> Iterator[Subscription]:
+    """Who subscribes to what in Bulk Subscribe Profiles."""
+    attributes, lists = document["data"]["attributes"], document["data"].get("relationships") or {}
+    list_id = lists["list"]["data"]["id"] if "list" in lists else None
+    for profile in attributes["profiles"]["data"]:
+        channels = [name for name, consent in profile["attributes"]["subscriptions"].items() if consent is not None]
+        yield Subscription(identifiers_of(profile), tuple(channels), list_id, attributes.get("custom_source"))
 
 
 def read_deletion(document: Any) -> dict[str, str]:

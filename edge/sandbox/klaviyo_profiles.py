@@ -67,6 +67,7 @@ class Profile:
     events: dict[int, Event] = field(default_factory=dict)
     seen: set[OccurrenceKey] = field(default_factory=set)
     merges: list[str] = field(default_factory=list)
+    subscriptions: list[JSON] = field(default_factory=list)
 
     def to_json(self) -> dict[str, JSON]:
         return {
@@ -74,6 +75,7 @@ class Profile:
             "identifiers": {kind: list(values) for kind, values in self.identifiers.items()},
             "attributes": dict(self.attributes),
             "merges": list(self.merges),
+            "subscriptions": list(self.subscriptions),
             "events": self.events_json(),
         }
 
@@ -164,6 +166,7 @@ class Profiles:
         into.events |= {number: event for number, event in other.events.items() if event.key not in into.seen}
         into.seen |= other.seen
         into.merges += [other.id, *other.merges]
+        into.subscriptions += other.subscriptions
         self._owners = {key: into.id if owner == other.id else owner for key, owner in self._owners.items()}
         del self._profiles[other.id]
 

@@ -1,11 +1,13 @@
 """The shapes of Klaviyo's requests: which keys stand where, and which of them must.
 
 Source: Klaviyo API, revisions 2026-07-15 and 2026-10-15: Create Event, Bulk Create Events, Create or Update Profile,
-Request Profile Deletion.
+Bulk Subscribe Profiles, Request Profile Deletion.
 """
 
 from collections.abc import Mapping
 from datetime import date
+
+import orjson
 
 from edge.sandbox import klaviyo_values as values
 from edge.sandbox.shape import (
@@ -27,6 +29,9 @@ from edge.sandbox.shape import (
 )
 from edge.sandbox.vendor import JSON
 
+# Which identifier each channel reaches somebody by, where it is one of a profile's.
+CHANNELS = {"email": "email", "sms": "phone_number", "whatsapp": "phone_number", "push": ""}
+MAX_SUBSCRIBED = 1_000
 IDENTIFIERS = ("email", "phone_number", "external_id", "_kx", "anonymous_id")
 
 MAX_METRIC_CHARS = 127
@@ -69,6 +74,27 @@ def deletion_document(revision: date, *, now_ms: int) -> Check:
     fields = {"email": nullable(values.email), "phone_number": nullable(values.phone)}
     profile = all_of(_resource("profile", fields, id=nullable(text())), _has_one_identifier)
     return _document(_resource("data-privacy-deletion-job", {"profile": required(_relation("profile", profile))}))
+
+
+def subscription_document(revision: date, *, now_ms: int) -> Check:
+    """The body of Bulk Subscribe Profiles: who agreed to what, and the list that they join."""
+    consents = {channel: nullable(_consent(channel, now_ms)) for channel in CHANNELS}
+    fields = {
+        "email": nullable(values.email),
+        "phone_number": nullable(values.phone),
+        "subscriptions": required(all_of(record("subscriptions", consents), _has_a_channel)),
+    }
+    who = all_of(_resource("profile", fields, id=nullable(text())), _is_reached_by_its_channels)
+    profiles = all_of(listing(who, min_items=1), _at_most_1000_profiles)
+    attributes = {
+        "profiles": required(record("profiles", {"data": required(profiles)})),
+        "custom_source": nullable(text()),
+        "historical_import": nullable(boolean),
+    }
+    a_list = _relation("list", record("list resource", {"type": required(constant("list")), "id": required(text())}))
+    lists = optional(record("relationships", {"list": optional(a_list)}))
+    job = _resource("profile-subscription-bulk-create-job", attributes, relationships=lists)
+    return _document(all_of(job, _has_history_with_its_time))
 
 
 def identifiers_of(profile: Mapping[str, JSON]) -> dict[str, str]:
@@ -173,6 +199,39 @@ def _has_identifier(report: Report, pointer: str, value: JSON) -> None:
 def _has_one_identifier(report: Report, pointer: str, value: JSON) -> None:
     if isinstance(value, dict) and len(identifiers_of(value)) != 1:
         report.wrong(f"{pointer}/attributes", "Exactly one identifier is needed: id, email or phone_number.")
+
+
+def _consent(channel: str, now_ms: int) -> Check:
+    marketing = {"consent": required(constant("SUBSCRIBED")), "consented_at": nullable(values.event_time(now_ms))}
+    return record(channel, {"marketing": required(record("marketing", marketing))})
+
+
+def _has_a_channel(report: Report, pointer: str, value: JSON) -> None:
+    if value == {}:
+        report.wrong(pointer, f"At least one channel is needed: {', '.join(CHANNELS)}.")
+
+
+def _is_reached_by_its_channels(report: Report, pointer: str, value: JSON) -> None:
+    match value:
+        case {"attributes": {"subscriptions": dict(channels), **fields}}:
+            for channel in channels:
+                needed = CHANNELS.get(channel)
+                if needed and not fields.get(needed):
+                    report.wrong(f"{pointer}/attributes/{needed}", f"'{needed}' is needed for the channel '{channel}'.")
+
+
+def _has_history_with_its_time(report: Report, pointer: str, value: JSON) -> None:
+    match value:
+        case {"attributes": {"historical_import": True, "profiles": {"data": list(profiles)}}}:
+            for at, profile in enumerate(profiles):
+                if b'"consented_at":"' not in orjson.dumps(profile):
+                    place = f"{pointer}/attributes/profiles/data/{at}/attributes/subscriptions"
+                    report.wrong(place, "A historical import needs 'consented_at'.")
+
+
+def _at_most_1000_profiles(report: Report, pointer: str, value: JSON) -> None:
+    if isinstance(value, list) and len(value) > MAX_SUBSCRIBED:
+        report.wrong(pointer, f"At most {MAX_SUBSCRIBED} profiles are accepted in one job; there are {len(value)}.")
 
 
 def _at_most_1000_events(report: Report, pointer: str, value: JSON) -> None:

@@ -65,6 +65,16 @@ class Vendor(Protocol):
         """The path prefix, and the word the control API uses."""
         ...
 
+    @property
+    def key(self) -> str:
+        """The credential it accepts from the start."""
+        ...
+
+    @property
+    def base_path(self) -> str:
+        """What a destination's address has behind the vendor's own ("/v1"), or ""."""
+        ...
+
     def answer(self, request: Incoming) -> Answer:
         """Check the request as the vendor would, process it when it is good, and answer."""
         ...

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from edge.consent import PURPOSE_NAMES
 from edge.destinations import BUILTIN
-from edge.destinations.base import Destination
+from edge.destinations.base import Destination, event_keys_of
 from edge.mapping import MODES, TYPES
 from edge.mapping.expressions import MAX_CHARS
 from edge.pipeline.compiling import ANONYMOUS, LANES, MAX_NAME_CHARS
@@ -120,21 +120,18 @@ EVERY_RULE: dict[str, Shape] = {
 TARGET: dict[str, Shape] = {
     "target": text("What the value is called in the made object.", minLength=1, examples=["ProductName"])
 }
+EVENT_KEYS: dict[str, Shape] = {
+    "metric": nullable(text("What the destination calls it; else the event's own name.", examples=["Placed Order"])),
+    "event_name": nullable(text("The same as metric.", examples=["Placed Order"])),
+    "properties": {"description": "What is told of the event.", "$ref": "#/$defs/mapping"},
+    "when": _expression(
+        "A JMESPath condition; an event for which it is null, false or empty is counted as skipped.",
+        "properties.value > `0`",
+    ),
+    "lane": choice("live goes first; else live for the six shop events and background for all others.", LANES),
+}
 EVENT = section(
-    "What becomes of this event.",
-    {
-        "metric": nullable(
-            text("What the destination calls it; else the event's own name.", examples=["Placed Order"])
-        ),
-        "event_name": nullable(text("The same as metric.", examples=["Placed Order"])),
-        "properties": {"description": "What is told of the event.", "$ref": "#/$defs/mapping"},
-        "when": _expression(
-            "A JMESPath condition; an event for which it is null, false or empty is counted as skipped.",
-            "properties.value > `0`",
-        ),
-        "lane": choice("live goes first; else live for the six shop events and background for all others.", LANES),
-    },
-    **{"not": {"type": "object", "required": ["metric", "event_name"]}},
+    "What becomes of this event.", EVENT_KEYS, **{"not": {"type": "object", "required": ["metric", "event_name"]}}
 )
 KEYS: dict[str, Shape] = {
     "name": text(
@@ -189,7 +186,13 @@ def pipeline_defs() -> dict[str, Shape]:
         "Targets, each with the rule that gives its value.", {"$ref": "#/$defs/rule"}, propertyNames={"minLength": 1}
     )
     rules = _rules("rule", {}) | _rules("field", TARGET)
-    return {**parameters, "event": EVENT, "mapping": mapping, **rules}
+    return {**parameters, "event": _event(), "mapping": mapping, **rules}
+
+
+def _event() -> Shape:
+    """Give an event's keys with those that only some destination knows; each says which in its description."""
+    own = {key: declared.shape for found in BUILTIN.values() for key, declared in event_keys_of(found).items()}
+    return {**EVENT, "properties": {**EVENT_KEYS, **own}}
 
 
 def _of_destination(name: str, found: type[Destination]) -> Shape:

@@ -14,13 +14,11 @@ const difference = (context, common) => {
   return own;
 };
 
-/** Page and session of the first event stand for all; the consent is the one in force now. */
+/** Page, session and surroundings of the first event stand for all; the consent is the one in force now. */
 const encode = (events) => {
-  const { page, session } = events[0].context;
   const context = {
-    page,
-    session,
-    consent: consentNow() || undefined,
+    ...events[0].context,
+    consent: consentNow(),
     locale: navigator.language,
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     screen: screen.width + 'x' + screen.height,
@@ -35,8 +33,8 @@ const encode = (events) => {
 
 /** As many of the first events as fit: {events, body, bytes}. A single event may be over the limit. */
 export const nextBatch = (all) => {
-  refreshTitle();
   let events = all.slice(0, MAX_BATCH_EVENTS);
+  events.forEach(refreshTitle);
   for (;;) {
     const body = encode(events);
     const bytes = new Blob([body]).size;

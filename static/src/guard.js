@@ -12,4 +12,5 @@ export const safe = (fn) => (...args) => {
   }
 };
 
-export const listen = (target, type, listener) => target.addEventListener(type, safe(listener));
+/** Hears an event on its way down: before the page's own listeners, and whether or not it bubbles. */
+export const listen = (type, listener, target = window) => target.addEventListener(type, safe(listener), true);

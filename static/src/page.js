@@ -9,13 +9,20 @@ const withoutQuery = (url) => url.split('?')[0];
 
 export let page;
 
-export const startPage = (referrer) => {
-  page = { url: here(), path: location.pathname, title: document.title, referrer };
+export const startPage = (referrer, url = here()) => {
+  page = { url, path: location.pathname, title: document.title, referrer };
+};
+
+/** The page that was loaded, with the address it was loaded by: an application may have cut its query off since. */
+export const startFirstPage = () => {
+  const loaded = performance.getEntriesByType?.('navigation')[0]?.name.split('#')[0];
+  const isSame = loaded?.split('?')[0] === withoutQuery(here());
+  startPage(document.referrer, isSame ? loaded : here());
 };
 
 /** Applications set the title after the route, and an async script may run before <title>: look once more. */
-export const refreshTitle = () => {
-  page.title = document.title;
+export const refreshTitle = ({ context }) => {
+  if (context.page.url === page.url) context.page.title = document.title;
 };
 
 /**
@@ -37,9 +44,9 @@ export const watchRoutes = (leave, enter) => {
   };
   // A page may have a variable of that name, and then the browser's own is gone.
   if (window.navigation?.currentEntry) {
-    listen(navigation, 'currententrychange', (event) => changed(event.navigationType === 'replace'));
+    listen('currententrychange', (event) => changed(event.navigationType === 'replace'), navigation);
   } else {
-    listen(window, 'popstate', () => changed());
+    listen('popstate', () => changed());
     for (const name of ['pushState', 'replaceState']) {
       const original = history[name];
       history[name] = function (...args) {

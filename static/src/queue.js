@@ -1,61 +1,79 @@
-// Events not yet accepted by the server, each in exactly one place: `fresh` in this page's memory, or the stored
-// queue that all pages of the site share.
-import { load, save } from './storage.js';
+// Events that the server has not answered for: an entry each in localStorage, which all pages of the site share. An
+// event is written there the moment it happens, since nobody is told of every page that ends. Nobody changes an entry
+// once it is written, so a tab that still sees an older queue cannot write over a newer one.
+import { safe } from './guard.js';
+import { load, namesOf, save } from './storage.js';
 
-const KEY = '_df_q';
-const MAX_STORED = 200;
-const MAX_STORED_CHARS = 262144;
-const MAX_FRESH = 500;
+const PREFIX = '_df_q';
+const PAUSE = '_df_u';
 const MAX_AGE_MS = 6048e5; // 7 days; the server takes no older `time`
 const MAX_PAUSE_MS = 72e5; // more than the transport ever asks for: the clock was moved
 
-export let fresh = [];
+let last_ms = 0;
+let fresh = 0;
 
-/** Adds an event at the end and gives the number of fresh ones; beyond 500, the oldest goes. */
-export const addEvent = (event) => {
-  if (fresh.push(event) > MAX_FRESH) fresh.shift();
-  return fresh.length;
+/** The newest so many stay. */
+const trim = (max_events, max_chars) => {
+  let chars = 0;
+  namesOf(PREFIX)
+    .reverse()
+    .forEach((name, at) => {
+      chars += JSON.stringify(load(name))?.length;
+      if (at >= max_events || chars > max_chars) save(name);
+    });
 };
 
-/** The stored queue: {events, paused_until_ms}. What is unreadable or too old is not there. */
-export const stored = () => {
-  const now_ms = Date.now();
-  try {
-    const { events, paused_until_ms } = load(KEY);
-    return {
-      events: events.filter((event) => event.context.page && now_ms - Date.parse(event.time) < MAX_AGE_MS),
-      paused_until_ms: paused_until_ms < now_ms + MAX_PAUSE_MS ? paused_until_ms : 0,
-    };
-  } catch {
-    return { events: [], paused_until_ms: 0 };
+/** Adds an event at the end, and gives how many were never sent; throws when it has no JSON. */
+export const addEvent = (event) => {
+  last_ms = Math.max(last_ms + 1, Date.now());
+  save(PREFIX + last_ms + event.id, event);
+  if (!(++fresh % 100)) trim(500, 1e6);
+  return fresh;
+};
+
+/** Whether there are events that were never sent; asked once before each attempt. */
+export const takeFresh = () => {
+  const count = fresh;
+  fresh = 0;
+  return count;
+};
+
+/** An event, when it is readable and not too old. */
+const read = safe((name) => {
+  const event = load(name);
+  if (event.context.page && Date.now() - Date.parse(event.time) < MAX_AGE_MS) return event;
+});
+
+/** The whole queue, the oldest first. */
+export const stored = () => namesOf(PREFIX).map(read).filter(Boolean);
+
+/** When the server wants to hear from us again, in milliseconds since 1970. */
+export const pausedUntil = () => {
+  const until_ms = load(PAUSE);
+  return until_ms < Date.now() + MAX_PAUSE_MS ? until_ms : 0;
+};
+
+/** Leaves the server alone until then, by beacon too; a queue that has to wait is a short one. */
+export const pauseUntil = (until_ms) => {
+  fresh = 0;
+  save(PAUSE, until_ms);
+  trim(200, 262144);
+};
+
+/** Keeps of the queue only what passes. */
+const sift = (passes) => {
+  for (const name of namesOf(PREFIX)) {
+    const event = read(name);
+    if (!event || !passes(event)) save(name);
   }
 };
 
-/** Replaces the stored queue; the oldest events give way at 200 events or 256 KB. */
-const store = (events, paused_until_ms) => {
-  while (events.length > MAX_STORED || JSON.stringify(events).length > MAX_STORED_CHARS) events.shift();
-  save(KEY, events.length ? { events, paused_until_ms } : undefined);
-};
-
-/** Moves the fresh events behind the stored ones, where they outlive this page. */
-export const storeFresh = (paused_until_ms = stored().paused_until_ms) => {
-  store(stored().events.concat(fresh), paused_until_ms);
-  fresh = [];
-};
-
-/** Takes away what the server has answered for good, wherever it is by now; the server is well, so no pause. */
+/** Takes away what the server has answered for good; it is well, so no pause. */
 export const removeEvents = (done) => {
   const ids = done.map((event) => event.id);
-  const isOpen = (event) => !ids.includes(event.id);
-  fresh = fresh.filter(isOpen);
-  store(stored().events.filter(isOpen), 0);
+  sift((event) => !ids.includes(event.id));
+  save(PAUSE);
 };
 
-/** After a withdrawal: of the stored queue only what the server must know remains, the answers and the resets. */
-export const purgeStored = () => {
-  const { events, paused_until_ms } = stored();
-  store(
-    events.filter((event) => /^(consent|reset)$/.test(event.name)),
-    paused_until_ms,
-  );
-};
+/** After a withdrawal: only what the server must know remains, the answers and the resets. */
+export const purgeStored = () => sift((event) => /^consent|^reset/.test(event.name));

@@ -14,7 +14,7 @@ export const readTag = (script) => {
 /** Where batches go: beside the script unless told otherwise. Blocklists match on a `?`, so it never has one. */
 export const endpoint = () => new URL(settings.endpoint || 'e', base).href.split(/[?#]/)[0];
 
-/** `data-debug` without a value reads as the empty string. */
-export const isDebug = () => settings.debug || settings.debug === '';
+export const isDebug = () => 'debug' in settings;
 
-export const isAutomatic = () => settings.page !== 'off';
+/** Whether something that the script does by itself is wanted: `data-page="off"` switches the page views off. */
+export const isOn = (what) => settings[what] !== 'off';

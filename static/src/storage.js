@@ -1,4 +1,5 @@
 // localStorage that may be forbidden, full, or not yet allowed: then the page's memory takes its place.
+import { safe } from './guard.js';
 
 const memory = {};
 let mayStore;
@@ -8,28 +9,29 @@ export const storeWhen = (rule) => {
   mayStore = rule;
 };
 
-/** The value last saved, by this page or another one; undefined or null when there is none or it is unreadable. */
-export const load = (key) => {
-  try {
-    return JSON.parse(memory[key] || localStorage.getItem(key));
-  } catch {
-    // Forbidden, or not written by us.
-  }
-};
+/** The names that begin with something, in order. */
+export const namesOf = (prefix) =>
+  Object.keys({ ...safe(() => localStorage)(), ...memory })
+    .filter((name) => name.startsWith(prefix))
+    .sort();
 
-/** Keeps a JSON value; undefined removes it. A value that does not reach localStorage hides the older one there. */
-export const save = (key, value) => {
-  const text = JSON.stringify(value);
-  memory[key] = text;
+/** The value last saved, by this page or another one; undefined or null when there is none or it is unreadable. */
+export const load = safe((name) => JSON.parse(name in memory ? memory[name] : localStorage.getItem(name)));
+
+/** Keeps a JSON value; undefined removes it. What did not reach localStorage before is tried again, in order. */
+export const save = (name, value) => {
+  memory[name] = JSON.stringify(value);
   if (!mayStore()) return;
   try {
-    if (text) {
-      localStorage.setItem(key, text);
-    } else {
-      localStorage.removeItem(key);
+    for (const name in memory) {
+      if (memory[name]) {
+        localStorage.setItem(name, memory[name]);
+      } else {
+        localStorage.removeItem(name);
+      }
+      delete memory[name];
     }
-    delete memory[key];
   } catch {
-    // Stays in memory.
+    // Stays in memory, and hides what localStorage holds.
   }
 };

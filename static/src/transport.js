@@ -2,14 +2,14 @@
 import { MAX_BATCH_BYTES, nextBatch } from './batch.js';
 import { isWaiting } from './consent.js';
 import { debug, safe } from './guard.js';
-import { fresh, removeEvents, stored, storeFresh } from './queue.js';
+import { pausedUntil, pauseUntil, removeEvents, stored, takeFresh } from './queue.js';
 import { endpoint } from './settings.js';
 
 const TIMEOUT_MS = 3e4;
 const STORAGE_LAG_MS = 100;
 const MAX_BACKOFF_MS = 3e5;
 const MAX_PAUSE_MS = 36e5;
-const REFUSED_FOR_GOOD = [400, 401, 403, 413, 415];
+const REFUSED_FOR_GOOD = /40[013]|41[35]/;
 
 let isBusy;
 let failures = 0;
@@ -27,7 +27,7 @@ const alone = (work) => {
 };
 
 /** Seconds or a date; NaN and absence count as no wish. */
-const retryAfterMs = (header) => (header && (header * 1e3 || Date.parse(header) - Date.now())) || 0;
+const retryAfterMs = (header) => header * 1e3 || Date.parse(header) - Date.now() || 0;
 
 /** The status of one POST, and how long the server wants to be left alone; status 0 when no answer came. */
 const post = async ({ body, bytes }) => {
@@ -50,23 +50,22 @@ const pauseMs = (wished_ms) =>
   Math.min(MAX_PAUSE_MS, Math.max(0, wished_ms)) + Math.random() * Math.min(MAX_BACKOFF_MS, 1e3 * 2 ** failures);
 
 const deliver = async () => {
-  const { events, paused_until_ms } = stored();
-  const all = events.concat(fresh);
-  if (!all.length || paused_until_ms > Date.now() || isWaiting()) return;
+  const all = stored();
+  if (!all[0] || pausedUntil() > Date.now() || isWaiting()) return;
   const batch = nextBatch(all);
   travelling = batch.events;
+  if (!all[batch.events.length]) takeFresh();
   const [status, wished_ms] = await post(batch);
   travelling = [];
-  debug('sent', batch.events.length, status);
-  if (status === 200 || REFUSED_FOR_GOOD.includes(status)) {
+  if (status === 200 || REFUSED_FOR_GOOD.test(status)) {
     failures = 0;
     removeEvents(batch.events);
   } else {
     failures++;
-    storeFresh(Date.now() + pauseMs(wished_ms));
+    pauseUntil(Date.now() + pauseMs(wished_ms));
   }
   // Browsers pass a lock on sooner than a change of localStorage: a tab waiting for the lock would read the old queue.
-  if (events.length || failures) await new Promise((done) => setTimeout(done, STORAGE_LAG_MS));
+  await new Promise((done) => setTimeout(done, STORAGE_LAG_MS));
 };
 
 const send = async () => {
@@ -76,7 +75,7 @@ const send = async () => {
   try {
     await alone(deliver);
     isBusy = false;
-    if (fresh.length || stored().events.length) sendWithin(0);
+    if (stored()[0]) sendWithin(0);
   } catch (error) {
     // Nothing was settled; the next event tries again.
     isBusy = false;
@@ -86,7 +85,7 @@ const send = async () => {
 
 /** Sends in `wait_ms` at the latest, but not before the server wants to hear from us again. */
 export const sendWithin = (wait_ms) => {
-  const at_ms = Math.max(Date.now() + wait_ms, stored().paused_until_ms);
+  const at_ms = Math.max(Date.now() + wait_ms, pausedUntil());
   if (at_ms < due_at_ms) {
     clearTimeout(timer);
     due_at_ms = at_ms;
@@ -96,19 +95,16 @@ export const sendWithin = (wait_ms) => {
 
 /**
  * The page is hidden or left: events that were never sent go by beacon, once. Older ones that still wait go before
- * them, or the new ones would overtake them. Nobody sees a beacon's answer, so all of them stay in the stored queue as
- * well and go again from the next page; their ids tell the server.
+ * them, or the new ones would overtake them. Nobody sees a beacon's answer, so all of them stay in the queue and go
+ * again from the next page; their ids tell the server.
  */
 export const sendLeaving = () => {
   if (isWaiting()) return;
-  const isNew = fresh.some((event) => !travelling.includes(event));
   const ids = travelling.map((event) => event.id);
-  storeFresh();
-  let rest = isNew ? stored().events.filter((event) => !ids.includes(event.id)) : [];
-  while (rest.length) {
+  let rest = takeFresh() ? stored().filter((event) => !ids.includes(event.id)) : [];
+  while (rest[0]) {
     const { events, body } = nextBatch(rest);
     if (!navigator.sendBeacon(endpoint(), body)) return sendWithin(0);
-    debug('beacon', events.length);
     rest = rest.slice(events.length);
   }
 };

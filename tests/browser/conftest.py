@@ -18,6 +18,11 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 SCRIPT = Path(__file__).parents[2] / "static" / "datafly.js"
 DEADLINE_S = 20.0
+# What the browser keeps for want of an answer: entries of several pages, the oldest first.
+QUEUE = (
+    "Object.keys(localStorage).filter((name) => name.startsWith('_df_q')).sort()"
+    ".flatMap((name) => JSON.parse(localStorage[name]))"
+)
 STUB = "window.datafly=window.datafly||function(){(datafly.q=datafly.q||[]).push(arguments)};"
 CHROMIUM_ARGS = [
     "--headless",
@@ -70,6 +75,7 @@ class Shop:
 
     def __init__(self) -> None:
         self.origin = ""
+        self.script = SCRIPT
         self.posts: list[Post] = []
         self.targets: list[str] = []  # every request target under /t/, as it stood on the wire
         self.answers: deque[Answer] = deque()  # the next ones; afterwards always 204
@@ -128,7 +134,7 @@ class Shop:
         if request.path.startswith("/t/"):
             self.targets.append(request.raw_path)
         if request.path == "/t/datafly.js":
-            return web.Response(text=SCRIPT.read_text("utf-8"), content_type="text/javascript")
+            return web.Response(text=self.script.read_text("utf-8"), content_type="text/javascript")
         if request.method == "POST":
             return await self._collect(request)
         if request.path not in self._pages:
@@ -196,20 +202,25 @@ class Visitor:
     @staticmethod
     async def queued(page: Page, count: int = 1) -> list[dict[str, Any]]:
         """Waits until the stored queue holds `count` events, and gives them."""
-        read = "JSON.parse(localStorage.getItem('_df_q') || '{\"events\":[]}').events"
+        read = QUEUE
         await page.wait_for_function(f"{read}.length === {count}", timeout=DEADLINE_S * 1000)
         return await page.evaluate(read)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def chromium() -> AsyncIterator[Browser]:
+def chromium_path() -> str:
+    """Give the program; without it the test fails and says what to install."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.fail(
             "Chromium is missing. Install with: sudo apt-get update && sudo apt-get install -y chromium", pytrace=False
         )
+    return path
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
+        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGS)
         yield browser
         await browser.close()
 

@@ -90,14 +90,14 @@ async def test_declined_consent_is_stamped_and_the_events_still_go(shop, visitor
 async def test_a_purpose_left_out_keeps_its_answer_and_each_call_is_an_event_of_its_own(shop, visitor):
     """Both calls leave in one batch, and each consent event shows what was answered then."""
     await visitor.open(
-        shop.page(calls="datafly('consent',{analytics:true,marketing:true});datafly('consent',{marketing:false})")
+        shop.page(calls="datafly('consent',{analytics:true,advertising:true});datafly('consent',{advertising:false})")
     )
     await shop.until(lambda s: len(s.names) == 3)
-    both = {"analytics": "granted", "marketing": "granted", "source": "explicit"}
+    both = {"analytics": "granted", "advertising": "granted", "source": "explicit"}
     assert answers(shop) == [
-        ("page_view", {**both, "marketing": "denied"}),
+        ("page_view", {**both, "advertising": "denied"}),
         ("consent", both),
-        ("consent", {**both, "marketing": "denied"}),
+        ("consent", {**both, "advertising": "denied"}),
     ]
 
 

@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from tests.browser.conftest import QUEUE
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NEVER_A_BEACON = "Object.defineProperty(navigator,'sendBeacon',{value:()=>false})"
@@ -162,12 +164,12 @@ async def test_the_stored_queue_stays_under_256_kb(shop, visitor, answer):
     await visitor.pass_s(5)
     kept = await visitor.queued(page, 12)
     assert kept[-1]["name"] == "e19"
-    assert await page.evaluate("localStorage._df_q.length") < 263_000
+    assert await page.evaluate(f"JSON.stringify({QUEUE}).length") < 263_000
 
 
 async def test_a_stored_queue_that_is_not_ours_is_ignored(shop, visitor):
     await visitor.context.add_init_script(
-        "try { localStorage._df_q = '{\"events\":[null,{\"id\":1}]}'; localStorage._df_s = '[5';"
+        "try { localStorage._df_q1 = '[null,{\"id\":1}]';localStorage._df_q2 = '{'; localStorage._df_s = '[5';"
         "localStorage._df_c = '0' } catch { /* the empty page before ours has no storage */ }"
     )
     await visitor.open(shop.page())

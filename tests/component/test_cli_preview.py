@@ -235,6 +235,15 @@ def test_without_an_event_every_mapped_event_has_an_example(world: World) -> Non
     assert world.json("preview", "archive")["event"] == "page_view"
 
 
+def test_a_token_in_the_address_is_masked_on_the_screen_and_as_json(world: World) -> None:
+    file = shipped("pipelines/meta-conversions.yaml").read_text().replace("${META_ENABLED:-false}", "true")
+    (world.folder / "meta.yaml").write_text(file)
+    for more in ((), ("--json",)):
+        told = world.edge("preview", str(world.folder / "meta.yaml"), "--only", "purchase", *more)
+        assert "/v26.0/unset-META_PIXEL_ID/events?access_token=****" in told.stdout
+        assert "unset-META_ACCESS_TOKEN" not in told.stdout
+
+
 def test_a_variable_that_is_not_set_is_stood_in_for_and_a_default_is_kept(world: World) -> None:
     result = world.edge("preview", SHIPPED, "--json")
     assert result.stderr == "KLAVIYO_PRIVATE_API_KEY is not set; unset-KLAVIYO_PRIVATE_API_KEY stands in for it\n"
@@ -269,3 +278,16 @@ def test_wrong_use_is_exit_2_with_what_is_wrong(world: World, arguments: list[st
 def test_a_broken_file_does_not_hide_the_others(world: World) -> None:
     (world.folder / "pipelines/broken.yaml").write_text("name: [")
     assert world.json("preview", "archive")["becomes"] == "sent"
+
+
+def test_every_call_that_tells_of_one_event_is_shown(world: World) -> None:
+    file = world.folder / "pipelines/klaviyo.yaml"
+    lines = file.read_text().replace("{metric: Placed Order,", "{metric: Placed Order, ordered_product: true,")
+    file.write_text(lines)
+    order = EVENT | {"name": "purchase", "properties": {"transaction_id": "o-1", "items": [{"sku": "a"}, {"sku": "b"}]}}
+    told = previewed(world, order, "--email", "abc@shop.example")
+    further = [one["body"]["data"]["attributes"]["unique_id"] for one in told["further_requests"]]
+    assert (told["request"]["body"]["data"]["attributes"]["unique_id"], further) == ("o-1", ["o-1_a", "o-1_b"])
+    assert {one["headers"]["Authorization"] for one in told["further_requests"]} == {"****"}
+    result = world.edge("preview", "klaviyo", "-", "--email", "abc@shop.example", input=json.dumps(order))
+    assert result.stdout.count("POST http://klaviyo.test/api/events") == 3

@@ -58,6 +58,29 @@ def test_prefix_names_address_and_consent_of_the_configuration_are_used(world: W
     assert [line for line in upstream.splitlines() if "server " in line] == ["    server unix:/run/e.sock;"]
 
 
+def test_a_host_of_the_collectors_own_stands_in_the_tag_and_has_a_server(world: World) -> None:
+    configure(world, "site: {origins: ['https://www.cups.example']}\ncollector: {prefix: /x}\n")
+    tag = f'{STUB}\n<script async src="https://a.cups.example/x/datafly.js"></script>\n'
+    assert world.edge("snippet", "--part", "tag", "--host", "a.cups.example").stdout == tag
+    whole = world.edge("snippet", "--host", "a.cups.example").stdout
+    assert [line for line in whole.splitlines() if line.startswith("In nginx")] == [
+        "In nginx, inside http { }:",
+        "In nginx, as /etc/nginx/datafly.conf:",
+        "In nginx, inside http { } as well:",
+    ]
+    assert "    server_name a.cups.example;" in whole.splitlines()
+    server = world.edge("snippet", "--part", "subdomain").stdout
+    assert "    server_name t.cups.example;" in server.splitlines()
+    assert 'src="https://t.cups.example/x/datafly.js"' in server
+    assert "shop.example" not in server
+
+
+def test_what_is_no_host_name_is_refused(world: World) -> None:
+    result = world.edge("snippet", "--host", "https://t.shop.example/")
+    assert result.exit_code == 2
+    assert "accepted is a name in small letters, as t.shop.example" in result.stderr
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "shop.example"])
 def test_the_sandbox_refuses_an_address_that_others_can_reach(world: World, host: str) -> None:
     result = world.edge_without_config("sandbox", "--host", host)
@@ -80,8 +103,9 @@ def running_sandbox() -> Iterator[tuple[subprocess.Popen[str], Any]]:
 
 def test_the_sandbox_says_where_it_is_and_ends_well_with_ctrl_c() -> None:
     with running_sandbox() as (process, told):
-        (klaviyo,) = told["vendors"]
-        assert klaviyo == {"name": "klaviyo", "base_url": f"{told['url']}/klaviyo", "key": "sandbox-private-key"}
+        vendors = {vendor.pop("name"): vendor for vendor in told["vendors"]}
+        assert vendors["klaviyo"] == {"base_url": f"{told['url']}/klaviyo", "key": "sandbox-private-key"}
+        assert vendors["segment"] == {"base_url": f"{told['url']}/segment/v1", "key": "sandbox-write-key"}
         with urllib.request.urlopen(f"{told['url']}/received", timeout=WAIT_S) as answer:
             assert answer.status == 200
         process.send_signal(signal.SIGINT)

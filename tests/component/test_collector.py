@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from edge.collector import Assets
+from edge.collector import Assets, pinned_name
 from edge.consent import Purpose
 from edge.consent_platforms import hear
 from edge.errors import StorageBusy, StorageFailed, StorageFull
@@ -190,6 +190,22 @@ async def test_a_script_that_did_not_change_is_304() -> None:
         assert [await status('"other"'), await status(etag, "identity")] == [200, 200]
         again = await edge.request("GET", "/t/datafly.js", {"If-None-Match": etag, "Accept-Encoding": "gzip"})
         assert (again.body, again.headers["ETag"]) == (b"", etag)
+
+
+async def test_a_script_named_by_its_digest_is_kept_for_good_and_that_of_another_release_is_not() -> None:
+    async with running() as edge:
+        pinned = f"/t/{pinned_name('datafly.js', SCRIPT)}"
+        answers = [
+            await edge.request("GET", path, {}) for path in (pinned, "/t/datafly.00000000.js", "/t/datafly.0.js")
+        ]
+    assert [(one.status, one.headers["Cache-Control"]) for one in answers] == [
+        (200, "public, max-age=31536000, immutable"),
+        (200, "public, max-age=3600"),
+        (404, "no-store"),
+    ]
+    assert {gzip.decompress(one.body) if one.headers.get("Content-Encoding") else one.body for one in answers[:2]} == {
+        SCRIPT
+    }
 
 
 async def test_head_says_what_get_would() -> None:

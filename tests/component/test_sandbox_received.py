@@ -138,7 +138,7 @@ async def test_the_record_can_be_emptied(http: aiohttp.ClientSession) -> None:
     async with http.delete("/received") as response:
         assert response.status == 204
     nothing = {"requests": [], "forgotten": 0, "events": [], "profiles": [], "ignored": []}
-    assert await received(http) == {"klaviyo": nothing}
+    assert (await received(http))["klaviyo"] == nothing
 
 
 async def test_keys_can_be_changed_while_running(http: aiohttp.ClientSession) -> None:
@@ -168,7 +168,7 @@ async def test_rates_can_be_changed_while_running(http: aiohttp.ClientSession) -
     ("path", "body", "message"),
     [
         ("/control/keys", {"vendor": "klaviyo", "keys": "all"}, "keys: an array is needed"),
-        ("/control/keys", {"vendor": "meta", "keys": []}, "vendor: 'meta' is not one of klaviyo"),
+        ("/control/keys", {"vendor": "nobody", "keys": []}, "vendor: 'nobody' is not one of klaviyo"),
         ("/control/keys", {"vendor": "klaviyo", "keys": [1]}, "keys: each is a string"),
         (
             "/control/rates",
@@ -188,7 +188,7 @@ async def test_wrong_control_requests_are_refused(
 
 
 async def test_a_vendor_that_is_not_there_is_said(http: aiohttp.ClientSession) -> None:
-    async with http.get("/received/meta") as response:
+    async with http.get("/received/nobody") as response:
         assert response.status == 400
         assert "klaviyo" in (await response.json())["error"]["message"]
 

@@ -15,6 +15,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Request, expect
 
 from edge.sandbox.faults import Fault
+from tests.browser.conftest import QUEUE
 from tests.browser.conftest import chromium as chromium  # the same browser, for this module
 from tests.nginx import DEADLINE_S, POLL_S, Nginx
 from tests.storefront import Storefront, open_shop
@@ -25,7 +26,7 @@ VISITOR, OTHER = "abc@shop.example", "other@shop.example"
 COOKIE_S = 400 * 86_400
 SCRIPT_BYTES = 5_200
 ORDER_NUMBER = re.compile("TK-[0-9A-Z]{8}")
-KEPT = "() => JSON.parse(localStorage.getItem('_df_q') || '{\"events\":[]}').events.map((event) => event.name)"
+KEPT = f"() => {QUEUE}.map((event) => event.name)"
 METRICS = {
     "view_item": "Viewed Product",
     "add_to_cart": "Added to Cart",

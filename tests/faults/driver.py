@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -23,9 +24,9 @@ from typing import Any
 import aiohttp
 
 from edge.clock import SystemClock
-from edge.demo.world import SANDBOX_KEY, free_port
+from edge.demo.world import free_port
 from edge.sandbox import Running, start
-from edge.sandbox.klaviyo import Klaviyo
+from edge.sandbox.klaviyo import KEY, Klaviyo
 from edge.sandbox.received import Exchange
 from edge.shipped import shipped
 
@@ -75,6 +76,14 @@ def lives(pid: int) -> bool:
         return False
 
 
+def klaviyo_alone(folder: Path) -> Path:
+    """Give a folder with the shipped Klaviyo pipeline alone: every other one would count the same events once more."""
+    alone = folder / "shipped"
+    alone.mkdir(exist_ok=True)
+    shutil.copy(shipped("pipelines/klaviyo-events.yaml"), alone)
+    return alone
+
+
 class Service:
     """`edge serve` as a process of its own, and the two that it starts."""
 
@@ -86,9 +95,9 @@ class Service:
         self._ops = f"http://127.0.0.1:{(port := free_port())}"
         self._pids: set[int] = set()
         self._session: aiohttp.ClientSession
-        self._environ = {**os.environ, "KLAVIYO_PRIVATE_API_KEY": SANDBOX_KEY, "KLAVIYO_BASE_URL": base_url}
+        self._environ = {**os.environ, "KLAVIYO_PRIVATE_API_KEY": KEY, "KLAVIYO_BASE_URL": base_url}
         told = {"origin": ORIGIN, "folder": folder, "data_dir": self.data_dir}
-        told["pipelines"] = pipelines or shipped("pipelines")
+        told["pipelines"] = pipelines or klaviyo_alone(folder)
         self.config.write_text(CONFIG.format(**told, ops=port, spool=spool or "free_bytes: 1MB"))
 
     @asynccontextmanager

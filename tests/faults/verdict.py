@@ -27,7 +27,7 @@ class Verdict:
 
     @property
     def repeats(self) -> int:
-        """Requests beyond the first for one event."""
+        """Deliveries beyond the first of one event."""
         return self.requests - self.received
 
 
@@ -40,9 +40,8 @@ def judge(promises: list[dict[str, Any]], exchanges: list[Exchange]) -> Verdict:
     contents: dict[str, set[bytes]] = {}
     latest: dict[str, int] = {}
     disordered: list[str] = []
-    taken = [exchange for exchange in exchanges if exchange.vendor_status == 202]
-    for exchange in taken:
-        attributes = json.loads(exchange.request.body)["data"]["attributes"]
+    taken = [event for exchange in exchanges if exchange.vendor_status == 202 for event in events_of(exchange)]
+    for attributes in taken:
         attributes.pop("backfill", None)
         event = attributes["unique_id"]
         if event not in contents:
@@ -51,7 +50,7 @@ def judge(promises: list[dict[str, Any]], exchanges: list[Exchange]) -> Verdict:
             if int(number) <= latest.get(visitor, 0) or not is_own:
                 disordered.append(event)
             latest[visitor] = int(number)
-        contents.setdefault(event, set()).add(json.dumps(attributes).encode())
+        contents.setdefault(event, set()).add(json.dumps(attributes, sort_keys=True).encode())
     promised = {promise["id"] for promise in promises if promise["number"] > 0}
     return Verdict(
         promised=len(promised),
@@ -61,6 +60,17 @@ def judge(promises: list[dict[str, Any]], exchanges: list[Exchange]) -> Verdict:
         changed=tuple(sorted(event for event, bodies in contents.items() if len(bodies) > 1)),
         disordered=tuple(disordered),
     )
+
+
+def events_of(exchange: Exchange) -> list[dict[str, Any]]:
+    """Give the events that a request told, as if each had come by itself; none of a job that the vendor dropped."""
+    data = json.loads(exchange.request.body)["data"]
+    if data["type"] != "event-bulk-create-job":
+        return [data["attributes"]]
+    if any("the job failed" in note.text for note in exchange.notes):
+        return []
+    groups = [group["attributes"] for group in data["attributes"]["events-bulk-create"]["data"]]
+    return [{**one["attributes"], "profile": group["profile"]} for group in groups for one in group["events"]["data"]]
 
 
 async def settled(world: World, within_s: float = SETTLED_S) -> Verdict:

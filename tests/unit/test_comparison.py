@@ -56,6 +56,16 @@ def test_the_lane_is_part_of_how_an_event_is_sent() -> None:
     assert differences(today, replace(today, lane="background")) == [Difference("lane", '"live"', '"background"')]
 
 
+def test_requests_that_follow_the_first_are_compared_by_address_and_body() -> None:
+    first, line = rehearsed(b"{}"), rehearsed(b'{"a": 1}', "https://v.example/line?key=one").requests
+    more = replace(first, further=line)
+    whole = '{"method":"POST","url":"https://v.example/line","body":{"a":1}}'
+    assert differences(first, more) == [Difference("then.1", None, whole)]
+    assert differences(more, first) == [Difference("then.1", whole, None)]
+    other = replace(first, further=rehearsed(b'{"a": 2}', "https://v.example/line?key=one").requests)
+    assert differences(more, other) == [Difference("then.1.body.a", "1", "2")]
+
+
 def test_names_from_outside_make_a_bounded_number_of_groups() -> None:
     comparison = Comparison([Pair("k", compiled(MINIMAL), compiled(STARRED))])
     for number in range(MAX_GROUPS + 50):

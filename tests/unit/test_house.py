@@ -32,9 +32,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "budget",
         "wire",
         "ecommerce",
+        "public_address",
     ),
     # rules over those
     ("server_wire",),
+    # a door that another one opens
+    ("archive_files",),
     # doors to the world
     ("spool", "ledger", "destinations", "transport", "sandbox"),
     # plans

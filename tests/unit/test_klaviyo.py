@@ -8,9 +8,7 @@ import pytest
 
 from edge import __version__
 from edge.delivery import (
-    Conversation,
     Delivered,
-    Outcome,
     Payload,
     Rejected,
     Rendered,
@@ -25,8 +23,10 @@ from edge.errors import ConfigErrors
 from edge.secret import Secret
 from edge.settings import Problems, Reader
 from edge.yamlfile import load_yaml
+from tests.conversations import with_answers
 
 KLAVIYO = Klaviyo(Secret("pk_test"))
+SINGLE = replace(KLAVIYO, endpoint="create_event")
 HEADERS = {
     "Authorization": "Klaviyo-API-Key pk_test",
     "revision": "2026-10-15",
@@ -49,7 +49,14 @@ def attributes(**changes: Any) -> Any:
     """What Klaviyo would be told of ORDER with other properties, profile …"""
     payload = KLAVIYO.render(replace(ORDER, **changes))
     assert isinstance(payload, Payload), payload
-    return orjson.loads(payload.body)["data"]["attributes"]
+    told = orjson.loads(payload.body)["data"]
+    return (told[0] if isinstance(told, list) else told)["attributes"]
+
+
+def rendered_order(**changes: Any) -> Payload:
+    payload = KLAVIYO.render(replace(ORDER, **changes))
+    assert isinstance(payload, Payload), payload
+    return payload
 
 
 def person(**profile: Any) -> Any:
@@ -60,16 +67,6 @@ def refusal(**changes: Any) -> str:
     rejected = KLAVIYO.render(replace(ORDER, **changes))
     assert isinstance(rejected, Rejected), rejected
     return rejected.reason
-
-
-def answered(conversation: Conversation, *responses: Response) -> tuple[list[Request], list[Outcome]]:
-    """Drive a conversation by hand; give what it asked and how it ended."""
-    requests = [next(conversation)]
-    for response in responses[:-1]:
-        requests.append(conversation.send(response))
-    with pytest.raises(StopIteration) as ended:
-        conversation.send(responses[-1])
-    return requests, list(ended.value.value)
 
 
 def test_event_is_one_create_event_request() -> None:
@@ -112,9 +109,9 @@ def test_event_is_one_create_event_request() -> None:
         b'"properties":{"OrderId":"70311","Items":[{}]}}}}'
     )
     request = Request("POST", "https://a.klaviyo.com/api/events", HEADERS, body)
-    assert payload == Payload(body, TIME_MS)
+    assert payload == Payload(b'{"alone":true,' + body[1:], TIME_MS)  # its unique id is not the event's own
     assert first_request(KLAVIYO, payload, NOW_MS) == request
-    assert answered(KLAVIYO.deliver([payload], NOW_MS), Response(202, {}, b"")) == ([request], [Delivered(202)])
+    assert with_answers(KLAVIYO.deliver([payload], NOW_MS), Response(202, {}, b"")) == ([request], [Delivered(202)])
 
 
 def test_backfill_is_marked_when_sent_and_never_in_the_stored_bytes() -> None:
@@ -237,12 +234,12 @@ def test_event_beyond_the_size_limit_is_rejected() -> None:
     assert refusal(properties={str(n): "x" * 90_000 for n in range(60)}).endswith("Klaviyo takes 5000000")
 
 
-def test_rest_of_a_batch_is_not_tried_after_the_account_was_refused() -> None:
-    payloads = [Payload(b"{}", TIME_MS)] * 3
+def test_rest_of_single_events_is_not_tried_after_the_account_was_refused() -> None:
+    payloads = [rendered_order()] * 3
     taken, failed, slow = Response(202, {}, b""), Response(500, {}, b""), Response(429, {"retry-after": "7"}, b"")
-    requests, outcomes = answered(KLAVIYO.deliver(payloads, NOW_MS), taken, slow)
+    requests, outcomes = with_answers(SINGLE.deliver(payloads, NOW_MS), taken, slow)
     assert (len(requests), outcomes) == (2, [Delivered(202), Throttled(7.0), Throttled(7.0)])
-    requests, outcomes = answered(KLAVIYO.deliver(payloads, NOW_MS), failed, taken, failed)
+    requests, outcomes = with_answers(SINGLE.deliver(payloads, NOW_MS), failed, taken, failed)
     assert (len(requests), outcomes) == (3, [Retry("500"), Delivered(202), Retry("500")])
 
 
@@ -261,12 +258,12 @@ def test_parameters_have_defaults() -> None:
 @pytest.mark.parametrize("endpoint", ["create_event", "bulk_create_events", "auto"])
 def test_every_endpoint_word_is_accepted(endpoint: str) -> None:
     text = f'parameters: {{private_api_key: "${{KEY}}", endpoint: {endpoint}, revision: 2026-07-15}}'
-    assert read_parameters(text) == replace(KLAVIYO, revision="2026-07-15")
+    assert read_parameters(text) == replace(KLAVIYO, revision="2026-07-15", endpoint=endpoint)
 
 
 def test_base_url_leads_to_another_host() -> None:
     destination = read_parameters('parameters: {private_api_key: "${KEY}", base_url: "http://127.0.0.1:9/klaviyo/"}')
-    assert first_request(destination, Payload(b"{}", 0), NOW_MS).url == "http://127.0.0.1:9/klaviyo/api/events"
+    assert first_request(destination, rendered_order(), NOW_MS).url == "http://127.0.0.1:9/klaviyo/api/events"
 
 
 def test_account_names_host_and_key_without_telling_the_key() -> None:
@@ -288,5 +285,5 @@ def test_wrong_parameters_are_all_named() -> None:
         "accepted is one such as https://host:8443/path, no login, no query",
         "p.yaml:1:75: parameters.revision: 'now' is not a revision; accepted is a date such as 2026-10-15",
         "p.yaml:1:80: parameters.private_key: unknown key (did you mean private_api_key?); "
-        "accepted here: endpoint, revision, private_api_key, base_url",
+        "accepted here: endpoint, native_integration, revision, private_api_key, base_url",
     ]

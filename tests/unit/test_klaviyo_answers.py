@@ -59,7 +59,7 @@ def test_answer_nobody_understands_is_unclear(status: int) -> None:
         ([{"code": str(n)} for n in range(5)], "400 0; 1; 2; and 2 more"),
         ([{"code": "invalid", "source": {"parameter": "revision"}}], "400 invalid at revision"),
         ([{"code": "mail user@shop.example", "source": {"pointer": "user@shop.example"}}], "400 error"),
-        ([{"code": "invalid", "source": "here"}], "400"),
+        ([{"code": "invalid", "source": "here"}], "400 invalid"),
         ([5], "400"),
         ("no list", "400"),
         ({"a": 1}, "400"),

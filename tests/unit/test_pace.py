@@ -1,5 +1,7 @@
 """How fast, and whether at all: budget, back-off, circuit breaker, fates in a page."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +34,14 @@ def test_a_throttled_account_waits_as_told_but_never_longer_than_an_hour():
     assert budget.pause_s(110.0) == 20.0
     budget.throttle(110.0, 10**9)
     assert budget.pause_s(110.0) == 3_600.0
+
+
+def test_a_named_rate_has_its_own_window_and_everybodys_pause():
+    budget = Budget(replace(RATE, named={"bulk": Rate(1, 6)}))
+    assert [budget.take(0.0, "bulk") for _ in range(3)] == [0.0, 10.0, 20.0]
+    assert budget.take(0.0) == 0.0
+    budget.throttle(0.0, 30.0)
+    assert (budget.take(10.0), budget.pause_s(10.0)) == (20.0, 20.0)
 
 
 def test_a_shorter_answer_does_not_cut_a_longer_pause():

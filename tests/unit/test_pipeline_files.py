@@ -55,7 +55,7 @@ event:
         "p.yaml:2:1: nam: unknown key (did you mean name?); "
         "accepted here: name, integration, enabled, parameters, global, consent, anonymous, hold_for, fresh_for, "
         "max_age, events",
-        "p.yaml:3:14: integration: 'klaviyo-event-api' is not one of klaviyo-events-api "
+        f"p.yaml:3:14: integration: 'klaviyo-event-api' is not one of {', '.join(BUILTIN)} "
         "(did you mean klaviyo-events-api?)",
         "p.yaml:5:22: consent[1]: 'mails' is not a purpose; accepted are functional, analytics, marketing, advertising",
         "p.yaml:6:12: anonymous: 'keep' is not one of hold, send, drop",
@@ -85,7 +85,7 @@ def test_what_is_wrong_with_an_event_is_said_all_at_once() -> None:
         "accepted is one entry for started_checkout",
         "p.yaml:8:45: events.started_checkout.event_name: says the same as metric; accepted is one of the two",
         "p.yaml:10:5: events.search.metrics: unknown key (did you mean metric?); "
-        "accepted here: metric, event_name, properties, lane, when",
+        "accepted here: metric, event_name, properties, lane, when, ordered_product, subscribe",
         "p.yaml:11:11: events.search.lane: 'fast' is not one of live, background",
         "p.yaml:12:11: events.search.when: 'properties.value >' is not a JMESPath expression: "
         "it ends too early; accepted is one such as properties.value > `0`",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edge.destinations import BUILTIN
+from edge.destinations.base import event_keys_of
 from edge.schema import schema
 from edge.schema.pipeline import EVENT, EVERY_RULE, GIVES, OPTIONAL, OWN_KEYS, pipeline_schema
 from edge.yamlfile import plain_value
@@ -15,7 +16,12 @@ from edge.yamlfile import plain_value
 DOCS = Path(__file__).parents[2] / "docs"
 ROW = re.compile(r"^ {0,3}\|(.*)\|\s*$")
 CODE = re.compile(r"`([^`]+)`")
-PAGES = {"klaviyo-events-api": "klaviyo"}
+PAGES = {word: word for word in BUILTIN} | {
+    "klaviyo-events-api": "klaviyo",
+    "meta-conversions-api": "meta",
+    "ga4-measurement-protocol": "ga4",
+    "tiktok-events-api": "tiktok",
+}
 
 Row = dict[str, str]
 
@@ -124,6 +130,14 @@ def test_destination_page_lists_its_parameters_with_their_defaults(integration):
     assert sorted(keys(table)) == sorted(shape["properties"])
     assert defaults(table) == schema_defaults(shape["properties"])
     assert [keys([row])[0] for row in table if row["default"] == "required"] == shape["required"]
+
+
+@pytest.mark.parametrize("integration", [name for name, found in BUILTIN.items() if event_keys_of(found)])
+def test_destination_page_lists_its_own_event_keys_with_their_defaults(integration):
+    table = with_column(under(f"destinations/{PAGES[integration]}.md", "Event keys"), "key")
+    declared = event_keys_of(BUILTIN[integration])
+    assert keys(table) == list(declared)
+    assert defaults(table) == schema_defaults({key: one.shape for key, one in declared.items()})
 
 
 def test_a_missing_row_is_found():

@@ -85,7 +85,12 @@ EVERYTHING = """
 name: everything
 integration: klaviyo-events-api
 enabled: true
-parameters: {private_api_key: "${NAME}", endpoint: auto, base_url: "https://k.shop.example/k", revision: 2026-07-15}
+parameters:
+  private_api_key: "${NAME}"
+  endpoint: auto
+  native_integration: none
+  base_url: "https://k.shop.example/k"
+  revision: 2026-07-15
 consent: [marketing]
 anonymous: hold
 hold_for: 14d
@@ -97,6 +102,8 @@ events:
     metric: Searched Site
     when: properties.value > `0`
     lane: live
+    ordered_product: true
+    subscribe: {email: {source: properties.newsletter}, list: {mode: static, value: XyZ123}}
     properties:
       Static: {mode: static, value: shop}
       First: {mode: first_of, sources: [properties.sku, properties.item_id]}

@@ -77,3 +77,28 @@ def test_the_script_evaluates_no_text_and_writes_no_markup():
     assert [
         word for word in ("eval(", "Function(", "innerHTML", "document.write", "createElement") if word in text
     ] == []
+
+
+def test_what_is_served_compressed_is_the_script_and_small():
+    packed = SCRIPT.with_name("datafly.js.gz").read_bytes()
+    assert gzip.decompress(packed) == SCRIPT.read_bytes()
+    assert max(len(packed), SCRIPT.with_name("datafly.js.br").stat().st_size) <= MAX_SCRIPT_BYTES
+
+
+@pytest.mark.parametrize("coding", [".gz", ".br"])
+def test_the_check_fails_where_a_compressed_file_holds_something_else(tmp_path, coding):
+    """The gate itself."""
+    for suffix in ("", ".gz", ".br"):
+        shutil.copy(f"{SCRIPT}{suffix}", tmp_path)
+    other = tmp_path / "other.js"
+    assert build("--out", str(other), "--limit", "9999").returncode == 0
+    shutil.copy(f"{other}{coding}", f"{tmp_path}/datafly.js{coding}")
+    done = build("--check", str(tmp_path / "datafly.js"))
+    assert (done.returncode, f"datafly.js{coding} is not what" in done.stderr) == (1, True)
+
+
+def test_the_build_says_what_each_module_weighs_and_what_it_left_out(tmp_path):
+    done = build("--out", str(tmp_path / "small.js"), "--limit", "5100")
+    assert done.returncode == 0
+    assert "left out to stay within the limit: engagement, outbound, search" in done.stdout
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.endswith(".js")][:1] == ["index.js"]

@@ -1,0 +1,153 @@
+"""An event in Klaviyo's words: the attributes of Create Event, and of the profile it belongs to.
+
+Source: Klaviyo Create Event API, revision 2026-10-15; older spellings ($email, $value, $event_id) from the former
+track and identify APIs.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from edge.delivery import Rendered
+from edge.destinations.base import Unfit, without_nulls
+from edge.destinations.values import NEWEST_MS, currency_of
+from edge.jsontree import number_of
+
+MAX_METRIC_CHARS, MAX_PROPERTIES, MAX_ARRAY_ITEMS, MAX_NESTING = 127, 400, 4_000, 10
+MAX_STRING_BYTES, MAX_BODY_BYTES = 100_000, 5_000_000
+# The vendor's oldest moment, 2000-01-01, and the last one that ISO 8601 writes with four digits, both UTC.
+OLDEST_MS = 946_684_800_000
+
+# Identifiers and the form each must have; at least one makes the profile.
+IDENTIFIERS = {
+    "email": re.compile(r"(?=.{3,254}$)[^@\s\"(),:;<>\[\]\\]{1,64}@([a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}"),
+    "phone_number": re.compile(r"\+[1-9][0-9]{6,14}"),
+    "external_id": re.compile(r".{1,255}", re.DOTALL),
+    "anonymous_id": re.compile(r".{1,255}", re.DOTALL),
+    "_kx": re.compile(r"\S{1,4096}"),
+}
+ATTRIBUTES = ("first_name", "last_name", "organization", "locale", "title", "image")
+COORDINATES = ("latitude", "longitude")
+LOCATION = ("address1", "address2", "city", "country", "region", "zip", "timezone", "ip", *COORDINATES)
+RENAMED = {"$id": "external_id", "$exchange_id": "_kx"}
+# Parts of the former identify call that no event can carry: consent is given by a subscribe call only.
+NOT_OF_AN_EVENT = frozenset({"$consent", "$source"})
+EVENT_ID_KEYS = ("$event_id", "event_id")
+CURRENCY_KEYS = ("$currency", "value_currency")
+
+
+def attributes_of(rendered: Rendered) -> dict[str, Any]:
+    """Give what Create Event is told of an event, without its `backfill` mark.
+
+    Raises:
+        Unfit: Klaviyo would refuse it.
+    """
+    properties = without_nulls(rendered.properties)
+    _check_frame(rendered)
+    attributes: dict[str, Any] = {
+        "unique_id": _unique_id(properties, rendered.unique_id),
+        "time": datetime.fromtimestamp(rendered.time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **_money(properties, rendered.currency),
+        "metric": {"data": {"type": "metric", "attributes": {"name": rendered.metric}}},
+        "profile": {"data": {"type": "profile", "attributes": profile_of(rendered.profile, rendered.stranger_id)}},
+        "properties": properties,
+    }
+    if len(properties) > MAX_PROPERTIES:
+        raise Unfit(f"properties: Klaviyo takes {MAX_PROPERTIES}, not {len(properties)}")
+    for name, value in properties.items():
+        _check(value, f"properties.{name}", 2)
+    return attributes
+
+
+def _check_frame(rendered: Rendered) -> None:
+    if not 0 < len(rendered.metric) <= MAX_METRIC_CHARS:
+        raise Unfit(f"metric: Klaviyo takes 1 to {MAX_METRIC_CHARS} characters, not {len(rendered.metric)}")
+    if not OLDEST_MS < rendered.time_ms <= NEWEST_MS:
+        raise Unfit("time: Klaviyo takes moments after the year 2000")
+
+
+def _unique_id(properties: dict[str, object], otherwise: str) -> str:
+    """Take the mapped key out of the properties: without one Klaviyo keeps one event a second."""
+    mapped = [properties.pop(key, None) for key in EVENT_ID_KEYS]
+    for key, value in zip(EVENT_ID_KEYS, mapped, strict=True):
+        if isinstance(value, bool | list | dict):
+            raise Unfit(f"{key}: Klaviyo takes a text, not a {type(value).__name__}")
+        if value is not None and str(value).strip():
+            return str(value).strip()
+    if not otherwise:
+        raise Unfit("unique_id: the event has none")
+    return otherwise
+
+
+def _money(properties: dict[str, object], currency: str | None) -> dict[str, object]:
+    mapped = [properties.pop(key, None) for key in CURRENCY_KEYS]
+    value = properties.pop("$value", None)
+    if value is None or value == "":
+        return {}
+    number = number_of(value)
+    if number is None:
+        raise Unfit("$value: Klaviyo takes a number")
+    code = next((code for one in (*mapped, currency) if (code := currency_of(one))), None)
+    return {"value": number, "value_currency": code} if code else {"value": number}
+
+
+def profile_of(mapped: dict[str, object], anonymous_id: str | None = None) -> dict[str, object]:
+    """Sort what was mapped into identifiers, attributes, location and the shop's own properties; blanks say nothing.
+
+    Raises:
+        Unfit: Klaviyo would refuse it, as nobody is named or a value has a wrong form.
+    """
+    identifiers: dict[str, str] = {} if anonymous_id is None else {"anonymous_id": anonymous_id}
+    attributes: dict[str, str] = {}
+    location: dict[str, object] = {}
+    own: dict[str, object] = {}
+    for key, value in without_nulls(mapped).items():
+        name = RENAMED.get(key, key.removeprefix("$"))
+        if key in NOT_OF_AN_EVENT or (isinstance(value, str) and not value.strip()):
+            continue
+        if name in IDENTIFIERS or name in ATTRIBUTES:
+            (identifiers if name in IDENTIFIERS else attributes)[name] = _text(name, value)
+        elif name in LOCATION:
+            location[name] = value if name in COORDINATES else _text(name, value)
+        else:
+            own[key] = value
+    _check(own, "profile", 1)
+    parts = {"location": location, "properties": own}
+    return {**_identified(identifiers), **attributes, **{name: part for name, part in parts.items() if part}}
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, bool | list | dict):
+        raise Unfit(f"profile.{name}: Klaviyo takes a text, not a {type(value).__name__}")
+    return str(value).strip()
+
+
+def _identified(given: dict[str, str]) -> dict[str, str]:
+    """Give the identifiers that are in form; a bad one is left out while another one says who it is.
+
+    A click token says who opened a mail; beside an e-mail address it could only join two persons for good.
+    """
+    if "email" in given:
+        given["email"] = given["email"].lower()
+    fit = {name: given[name] for name in IDENTIFIERS if name in given and IDENTIFIERS[name].fullmatch(given[name])}
+    if "email" in fit:
+        fit.pop("_kx", None)
+    if fit:
+        return fit
+    if given:
+        raise Unfit(f"profile: not in the form Klaviyo takes: {', '.join(given)}")
+    raise Unfit(f"profile: has none of {', '.join(IDENTIFIERS)}")
+
+
+def _check(tree: object, path: str, level: int) -> None:
+    """Raise when a list, a text or the nesting is larger than Klaviyo takes."""
+    if isinstance(tree, str) and len(tree.encode(errors="surrogatepass")) > MAX_STRING_BYTES:
+        raise Unfit(f"{path}: a text has more than {MAX_STRING_BYTES} bytes")
+    if not isinstance(tree, dict | list):
+        return
+    if level > MAX_NESTING:
+        raise Unfit(f"{path}: is nested more than {MAX_NESTING} levels deep")
+    if isinstance(tree, list) and len(tree) > MAX_ARRAY_ITEMS:
+        raise Unfit(f"{path}: a list has more than {MAX_ARRAY_ITEMS} entries")
+    for value in tree.values() if isinstance(tree, dict) else tree:
+        _check(value, path, level + 1)

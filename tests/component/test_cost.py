@@ -1,0 +1,158 @@
+"""What accepting and delivering cost, in counts that no busy machine changes; each gate is shown to be able to fail."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+from itertools import chain
+from pathlib import Path
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+
+from bench.bodies import BODY_BYTES, body
+from bench.works import Taken, fill, names, pipeline_texts, size_of, views, works
+from edge.collector import Assets, Collector, CollectorSettings
+from edge.cookie import CookieSigner
+from edge.metrics import CollectorMetrics
+from edge.spool import SpoolReader, SpoolSettings, SpoolWriter
+from tests.clock import FakeClock
+from tests.running_collector import KEY, ORIGIN, SAME, SCRIPT
+
+REQUESTS = 64
+EVENTS, VISITORS = 1_000, 100
+# Measured, with a tenth on top. Who makes one of them grow says so here, and why.
+MOST_COMMITS_A_REQUEST = 2 / REQUESTS
+MOST_RESOLVER_STATEMENTS = 2.15  # a journal row, and what an identify of every tenth event makes
+MOST_DRAINER_STATEMENTS = 0.34  # some thirty a page of a hundred, whatever waits nowhere: who and what is known now
+MOST_BYTES_A_BODY_BYTE = 2.25  # 1.2 of a body is the envelope, 1.4 its row in the spool, the rest the ledger's
+
+
+class Crowd:
+    """A log that lets nobody in before everybody is there: the load is the same at every run."""
+
+    def __init__(self, spool: SpoolWriter) -> None:
+        self._spool, self._here, self._all_here = spool, 0, asyncio.Event()
+
+    async def append(self, envelopes: Sequence[bytes]) -> int:
+        self._here += 1
+        if self._here == REQUESTS:
+            self._all_here.set()
+        await self._all_here.wait()
+        return await self._spool.append(envelopes)
+
+
+class OneByOne(SpoolWriter):
+    """The planted worsening: a commit for each request."""
+
+    async def _commit(self, group):
+        for waiter in group:
+            await super()._commit([waiter])
+
+
+class Statements:
+    """Counts what SQLite is asked, a row of `executemany` as one, by its first word."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def __call__(self, statement: str) -> None:
+        self.words.append(statement.split(maxsplit=1)[0].upper())
+
+
+@asynccontextmanager
+async def collecting(spool: SpoolWriter):
+    settings = CollectorSettings(listen=("tcp", "127.0.0.1", 0), origins=(ORIGIN,), linger_s=0.02)
+    collector = Collector(
+        settings,
+        Crowd(spool),
+        cookies=CookieSigner((KEY,)),
+        clock=FakeClock(),
+        random_bytes=bytes,
+        assets=Assets(SCRIPT),
+        metrics=CollectorMetrics(CollectorRegistry()),
+    )
+    await collector.start()
+    try:
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+            yield session, f"http://127.0.0.1:{collector.port}/t/e"
+    finally:
+        await collector.stop(5.0)
+
+
+async def commits_a_request(writer: type[SpoolWriter], folder: Path) -> float:
+    spool, asked = writer(SpoolSettings(folder, free_bytes=0), FakeClock()), Statements()
+    await spool.open()
+    try:
+        async with collecting(spool) as (session, url):
+            await spool._db.set_trace_callback(asked)
+            answers = await asyncio.gather(*(session.post(url, data=body(1), headers=SAME) for _ in range(REQUESTS)))
+        assert {answer.status for answer in answers} == {204}
+        assert spool.last_seq == REQUESTS
+    finally:
+        await spool.close()
+    return asked.words.count("COMMIT") / REQUESTS
+
+
+class RowByRow(SpoolReader):
+    """The planted worsening: pages of one event."""
+
+    async def read(self, after, limit):
+        return await super().read(after, 1)
+
+
+async def statements_an_event(
+    folder: Path, *, events: int = EVENTS, page_events: int = 100, reader: type[SpoolReader] = SpoolReader
+) -> tuple[float, float]:
+    """Give what resolver and drainer ask the ledger, an event each."""
+    await fill(folder / "spool", chain(names(events // 10), views(events, events // 10)))
+    vendor, known = Taken(), reader(folder / "spool")
+    async with works(folder, pipeline_texts(1), vendor, page_events=page_events, reader=known) as made:
+        counts = []
+        for work in (made.resolve, made.drain):
+            asked = Statements()
+            for db in (made.database._db, made.database._reader):
+                await db.set_trace_callback(asked)
+            await work()
+            counts.append(len(asked.words) / (events + events // 10))
+    assert vendor.requests == events
+    return counts[0], counts[1]
+
+
+async def stored_a_body_byte(folder: Path, *, extra: bytes = b"") -> float:
+    """Give what spool and ledger keep of delivered events, over the bytes of their bodies."""
+    longer = (envelope[:-1] + extra + envelope[-1:] for envelope in views(EVENTS, VISITORS))
+    await fill(folder / "spool", chain(names(VISITORS), longer))
+    async with works(folder, pipeline_texts(1), Taken()) as made:
+        await made.resolve()
+        await made.drain()
+    return size_of(folder) / (EVENTS * BODY_BYTES)
+
+
+async def test_requests_that_come_together_share_their_commits(tmp_path):
+    assert await commits_a_request(SpoolWriter, tmp_path) <= MOST_COMMITS_A_REQUEST
+
+
+async def test_a_commit_for_each_request_would_be_noticed(tmp_path):
+    assert await commits_a_request(OneByOne, tmp_path) > MOST_COMMITS_A_REQUEST
+
+
+async def test_resolving_and_delivering_ask_the_ledger_page_by_page(tmp_path):
+    resolving, delivering = await statements_an_event(tmp_path)
+    assert resolving <= MOST_RESOLVER_STATEMENTS
+    assert delivering <= MOST_DRAINER_STATEMENTS
+
+
+async def test_asking_the_ledger_event_by_event_would_be_noticed(tmp_path):
+    resolving, delivering = await statements_an_event(tmp_path, events=50, page_events=1, reader=RowByRow)
+    assert resolving > MOST_RESOLVER_STATEMENTS
+    assert delivering > MOST_DRAINER_STATEMENTS
+
+
+async def test_what_is_kept_of_an_event_is_little_more_than_its_body(tmp_path):
+    assert await stored_a_body_byte(tmp_path) <= MOST_BYTES_A_BODY_BYTE
+
+
+async def test_a_third_of_each_body_kept_twice_would_be_noticed(tmp_path):
+    third = b',"kept_twice":"' + b"x" * (BODY_BYTES // 3) + b'"'
+    assert await stored_a_body_byte(tmp_path, extra=third) > MOST_BYTES_A_BODY_BYTE
