@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import orjson
 
@@ -39,6 +39,14 @@ _ID = re.compile(rb'\{"id":"([^"\\]*)"')
 
 class ForeignFile(Exception):
     """Raised inside this file when what stands in an open file was not written here; it is set aside, never cut."""
+
+
+class Finds(Protocol):
+    """Knows whose lines are to go."""
+
+    def finder(self) -> Callable[[bytes], bool]:
+        """Give what tells whether a line is one of them; made once, because most of many lines speak of others."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +154,7 @@ class ArchiveFiles:
                 self._close(file)
         self._whole_bytes = {file: size for file, size in self._whole_bytes.items() if file.exists()}
 
-    def forget(self, directory: str, sought: Sought) -> int:
+    def forget(self, directory: str, sought: Finds) -> int:
         """Write every file anew that has lines of somebody, without them; give how many lines went.
 
         Each file is replaced whole or not at all; at a death some are and some are not: call it again.
@@ -234,7 +242,7 @@ def lines_of(file: Path) -> Iterator[bytes]:
             yield from whole
 
 
-def rewrite_without(file: Path, sought: Sought, *, sync: Callable[[int], None] = os.fsync) -> int:
+def rewrite_without(file: Path, sought: Finds, *, sync: Callable[[int], None] = os.fsync) -> int:
     """Replace a file by one without the lines sought; give how many went, and touch nothing where none does.
 
     Bounded memory; whole or not at all. What cannot be read of a damaged file is not taken over.

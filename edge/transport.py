@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from edge.archive_files import ArchiveFiles, Sought
+from edge.archive_files import ArchiveFiles, Finds
 from edge.delivery import Append, Request, Response
 from edge.errors import TransportFailed
 from edge.public_address import is_public
@@ -127,7 +127,7 @@ class HttpTransport:
         days = {"open_day": _day(open_from_ms), "kept_from": _day(kept_from_ms)}
         await self._on_disk(lambda: self._files.tidy(directory, **days))
 
-    async def forget(self, directory: str, sought: Sought) -> int:
+    async def forget(self, directory: str, sought: Finds) -> int:
         """Take somebody's lines out of an archive; give how many there were. Takes as long as it takes."""
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._files.forget, directory, sought)
 

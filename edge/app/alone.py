@@ -8,17 +8,19 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
+from edge.app.archives import ArchiveStore
 from edge.app.changing import Changes
 from edge.app.collecting import ledger_path, spool_settings
 from edge.app.control import Told
 from edge.app.keys import consent_key
 from edge.app.lock import take_lock
 from edge.app.sealing import sealer
+from edge.archive_files import ArchiveFiles
 from edge.clock import Clock
 from edge.config import Config
 from edge.consent_platforms import with_meanings
 from edge.consent_rules import ConsentSettings
-from edge.drainer import Eraser, EraserParts
+from edge.drainer import Erasable, Eraser, EraserParts
 from edge.ledger import Database, LedgerSettings, ResolverLedger
 from edge.ledger.erasing import ErasureLedger
 from edge.ledger.theirs import Whom
@@ -26,6 +28,7 @@ from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline
 from edge.resolver import Resolver, ResolverSettings
 from edge.spool import SpoolReader
+from edge.transport import HttpTransport
 
 WAIT_S = 0.2
 WAITS = 150
@@ -59,6 +62,7 @@ def make_eraser(
     clock: Clock,
     metrics: DrainerMetrics,
     readers: Sequence[SpoolReader],
+    stores: Sequence[Erasable],
 ) -> Eraser:
     """Give an eraser over the configuration's files."""
     spool = spool_settings(config)
@@ -73,6 +77,7 @@ def make_eraser(
             resolved_to=lambda: resolver.cursor,
             metrics=metrics,
             readers=readers,
+            stores=stores,
         )
     )
 
@@ -120,6 +125,8 @@ async def standing_in(config: Config, clock: Clock, pipelines: Sequence[Pipeline
         database = Database(LedgerSettings(ledger_path(config), config.spool.max_bytes))
         await database.open()
         reader = SpoolReader(spool_settings(config).directory)
+        transport = HttpTransport(timeout_s=config.drainer.timeout_s, files=ArchiveFiles(config.data_dir))
+        await transport.open()
         try:
             metrics = DrainerMetrics(CollectorRegistry())
             resolver = make_resolver(config, database, spool=reader, clock=clock, metrics=metrics)
@@ -133,9 +140,18 @@ async def standing_in(config: Config, clock: Clock, pipelines: Sequence[Pipeline
                 clock=clock,
                 changed=lambda: None,
             )
-            eraser = make_eraser(config, ledger, resolver=resolver, clock=clock, metrics=metrics, readers=[reader])
+            eraser = make_eraser(
+                config,
+                ledger,
+                resolver=resolver,
+                clock=clock,
+                metrics=metrics,
+                readers=[reader],
+                stores=[ArchiveStore(lambda: pipelines, transport)],
+            )
             yield Alone(changes, resolver, eraser)
         finally:
+            await transport.close()
             await reader.close()
             await database.close()
     finally:

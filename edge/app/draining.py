@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from edge.app.alone import make_eraser, make_resolver
-from edge.app.archives import tidy_archives
+from edge.app.archives import ArchiveStore, tidy_archives
 from edge.app.changing import Changes
 from edge.app.collecting import ledger_path, spool_settings
 from edge.app.control import CONTROL_SOCKET, ControlServer
@@ -125,6 +125,7 @@ class DrainingProcess:
             clock=self._clock,
             metrics=self._metrics,
             readers=[self._arrivals, self._spool],
+            stores=[ArchiveStore(lambda: self._lanes.pipelines, self._transport)],
         )
         self._vendors = VendorEraser(
             VendorErasureLedger(self._database),
