@@ -21,7 +21,7 @@ test-faults: $(VENV)/.dev
 	  seed=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}; left=$$(( end - $$(date +%s) )); \
 	  echo "round $$round of $(ROUNDS): SEED=$$seed"; \
 	  [ $$left -gt 0 ] || { echo "half an hour is over after $$(( round - 1 )) rounds" >&2; exit 1; }; \
-	  SEED=$$seed IDENTITY_SEQUENCES=2000 RELEASED_EVENTS=10000 timeout $$left $(BIN)/python -m pytest -q \
+	  SEED=$$seed IDENTITY_SEQUENCES=5000 RELEASED_EVENTS=10000 timeout $$left $(BIN)/python -m pytest -q \
 	    tests/faults tests/component/test_identity_machine.py tests/component/test_release_of_many.py || exit 1; \
 	done
 

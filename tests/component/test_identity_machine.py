@@ -24,7 +24,7 @@ from edge.person import anonymous_id
 from tests.backroom import DENIED, GRANTED, TAKEN, Backroom
 from tests.component.test_identity_stories import PIPELINE
 
-SEQUENCES = int(os.environ.get("IDENTITY_SEQUENCES", "300"))
+SEQUENCES = int(os.environ.get("IDENTITY_SEQUENCES", "2000"))
 NO_ANSWER: dict[str, str] = {}
 WAIT_FOR_MS = 1_800_000
 SENDS = PIPELINE.replace("parameters:", "anonymous: send\nparameters:")
