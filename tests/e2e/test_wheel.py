@@ -16,6 +16,8 @@ METRICS = ("Viewed Product", "Added to Cart", "Subscribed to Newsletter", "Start
 # Where a shipped folder or file of the checkout lies inside the package.
 SHIPPED = {
     "static/datafly.js": "edge/assets/static/datafly.js",
+    "static/datafly.js.br": "edge/assets/static/datafly.js.br",
+    "static/datafly.js.gz": "edge/assets/static/datafly.js.gz",
     "pipelines": "edge/assets/pipelines",
     "config": "edge/assets/config",
     "nginx": "edge/assets/nginx",
