@@ -159,6 +159,8 @@ def test_an_account_is_asked_once_and_who_offers_no_call_for_an_identifier_is_na
     ]
     assert without_calls([one, same, other], names) == []
     assert without_calls([one, same, other], names[2:]) == ["klaviyo", "again", "other"]
+    archive = compile_pipeline("name: a\nintegration: archive\nevents: {'*': {}}\n", "a.yaml", ENVIRON)
+    assert without_calls([archive, other], names[2:]) == ["other"]
 
 
 async def test_the_fake_klaviyo_erases_the_profile_that_our_request_names(tmp_path):
