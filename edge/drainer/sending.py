@@ -137,9 +137,13 @@ class Sender:
         async with self._turns:
             for batch in chain:
                 is_over = self._clock.monotonic_s() >= until_s
-                waits = [job for job in batch if is_over or job.visitor in waiting_visitors]
-                settlements += [self._stay_behind(job) for job in waits]
-                made = await self._send_together([job for job in batch if job not in waits])
+                goes: list[Job] = []
+                for job in batch:
+                    if is_over or job.visitor in waiting_visitors:
+                        settlements.append(self._stay_behind(job))
+                    else:
+                        goes.append(job)
+                made = await self._send_together(goes)
                 settlements += made
                 waiting_visitors |= {settlement.visitor for settlement in made if settlement.fate is Fate.WAITING}
         return settlements
