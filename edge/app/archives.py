@@ -7,7 +7,8 @@ from typing import Protocol
 import orjson
 import structlog
 
-from edge.destinations.archive import Archive, open_from_ms
+from edge.destinations.archive import open_from_ms
+from edge.destinations.base import KeepsFiles
 from edge.errors import TransportFailed
 from edge.identity import Traces
 from edge.ledger.erasing import LeftOver
@@ -28,7 +29,7 @@ async def tidy_archives(lanes: Iterable[HasPipeline], transport: HttpTransport, 
     """Close and remove the files that are due in every archive; one whose disk fails is looked at again next time."""
     for lane in lanes:
         archive = lane.pipeline.destination
-        if not isinstance(archive, Archive):
+        if not isinstance(archive, KeepsFiles):
             continue
         kept_from_ms = now_ms - round(archive.keep_for_s * 1_000)
         try:
@@ -73,7 +74,7 @@ class ArchiveStore:
         """Write every file anew that has lines of theirs; give the folders in which that failed."""
         archives = (pipeline.destination for pipeline in self._pipelines())
         left_over: list[LeftOver] = []
-        for directory in sorted({one.directory for one in archives if isinstance(one, Archive)}):
+        for directory in sorted({one.directory for one in archives if isinstance(one, KeepsFiles)}):
             try:
                 lines = await self._transport.forget(directory, Theirs(frozenset(keys), traces))
             except OSError as error:

@@ -129,6 +129,21 @@ class CanErase(Protocol):
 
 
 @runtime_checkable
+class KeepsFiles(Protocol):
+    """A destination without a vendor: files of this machine, each day's for `keep_for_s` seconds."""
+
+    @property
+    def directory(self) -> str:
+        """Name where they are, relative to the data directory."""
+        ...
+
+    @property
+    def keep_for_s(self) -> float:
+        """Give how long a day is kept."""
+        ...
+
+
+@runtime_checkable
 class Choosy(Protocol):
     """A destination that does not always take as many payloads a conversation as `max_batch` says."""
 

@@ -7,8 +7,7 @@ import structlog
 from edge.budget import Budget
 from edge.clock import Clock
 from edge.delivery import Delivered, Outcome, Refused, Rejected, Throttled, Uniform, backoff_s
-from edge.destinations.archive import Archive
-from edge.destinations.base import CanErase, Destination
+from edge.destinations.base import CanErase, Destination, KeepsFiles
 from edge.drainer.talking import converse
 from edge.identity import Named
 from edge.ledger.vendor_erasing import VendorCall, VendorErasureLedger
@@ -43,9 +42,9 @@ def calls_for(pipelines: Iterable[Pipeline], names: Sequence[Named]) -> list[Ven
 def without_calls(pipelines: Iterable[Pipeline], names: Sequence[Named]) -> list[str]:
     """Give the pipelines whose vendor is to be asked by hand, as it offers no call for any of these identifiers.
 
-    An archive has no vendor: its files are among those that are written anew here.
+    Files of this machine have no vendor: they are written anew here.
     """
-    pipelines = [one for one in pipelines if not isinstance(one.destination, Archive)]
+    pipelines = [one for one in pipelines if not isinstance(one.destination, KeepsFiles)]
     asked = {call.pipeline for call in calls_for(pipelines, names)}
     accounts = {one.destination.account for one in pipelines if one.name in asked}
     return [one.name for one in pipelines if one.destination.account not in accounts]

@@ -3,7 +3,6 @@ import { safe } from './guard.js';
 import { takeConsentMode } from './platforms.js';
 
 const BARE = /^(sign_up|login|search)$/; // GA4's events that have no items
-const MAX_EARLIER = 1e3;
 
 const watched = new WeakSet();
 let tell;
@@ -32,5 +31,5 @@ export const watchLayer = (name, told) => {
     items.forEach(take);
     return result;
   };
-  Array.from(layer).slice(-MAX_EARLIER).forEach(take);
+  Array.from(layer).forEach(take);
 };
