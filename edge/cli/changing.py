@@ -35,9 +35,10 @@ def change(
     except EdgeError as error:
         raise Unavailable(str(error)) from error
     try:
-        with warnings_to_stderr():
-            done = asyncio.run(_alone(config, do, pipelines))
-        yield from map(_good, done)
+        with warnings_to_stderr(), asyncio.Runner() as runner:
+            alone = _alone(config, do, pipelines)
+            while (line := runner.run(_next(alone))) is not None:
+                yield _good(line)
     except StorageTaken as error:
         raise Unavailable(f"{error} and does not answer yet; try again when it is ready") from error
     except (EdgeError, ValueError) as error:
@@ -46,9 +47,14 @@ def change(
 
 async def _alone(
     config: Config, do: Callable[[Alone], AsyncIterator[Told]], pipelines: Sequence[Pipeline]
-) -> list[Told]:
+) -> AsyncIterator[Told]:
     async with standing_in(config, surroundings().clock, pipelines) as alone:
-        return [told async for told in do(alone)]
+        async for told in do(alone):
+            yield told
+
+
+async def _next(lines: AsyncIterator[Told]) -> Told | None:
+    return await anext(lines, None)
 
 
 def _good(told: Told) -> Told:

@@ -14,6 +14,7 @@ from edge.cli.changing import change
 from edge.cli.options import WRONG_USE, with_config
 from edge.cli.pipeline_files import load_leniently
 from edge.cli.screen import as_json, plain
+from edge.cli.still_there import files_in_state
 from edge.cli.stores import Stores, open_stores
 from edge.cli.story import find_story
 from edge.cli.times import moment
@@ -109,7 +110,14 @@ def _follow(config: Config, whom: Whom, pipelines: Sequence[Pipeline], *, is_qui
         elif not is_quiet and told["state"] != shown:
             shown = told["state"]
             click.echo(f"  {STATES.get(shown, shown)}")
+            for line in asyncio.run(_files(config, shown)):
+                click.echo(f"    {plain(line)}")
     return end
+
+
+async def _files(config: Config, state: str) -> list[str]:
+    async with open_stores(config) as stores:
+        return await files_in_state(config, stores, state)
 
 
 def _show(preview: Preview, pipelines: Sequence[Pipeline]) -> None:

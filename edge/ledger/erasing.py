@@ -192,7 +192,7 @@ class ErasureLedger:
     async def marked(self) -> list[int]:
         """Give which numbers the spool must still lose, in order."""
         async with self._database.snapshot() as db:
-            return [row[0] for row in await fetch(db, MARKED_SEQS)]
+            return await marked_seqs(db)
 
     async def note_gone(self, first: int, last: int) -> None:
         """Note that no body of a span is left of what was marked."""
@@ -213,6 +213,11 @@ class ErasureLedger:
         async with self._database.transaction() as db:
             await db.execute(NOTE_DONE, (now_ms, number))
         return True
+
+
+async def marked_seqs(db: aiosqlite.Connection) -> list[int]:
+    """Give which numbers the spool must still lose, in order."""
+    return [row[0] for row in await fetch(db, MARKED_SEQS)]
 
 
 async def recent_erasures(db: aiosqlite.Connection, limit: int) -> list[Erasure]:

@@ -10,7 +10,7 @@ import aiosqlite
 from edge.ledger.consent_log import ChainReport, LoggedConsent, check_chain, read_consents
 from edge.ledger.database import fetch, fetch_in, open_read_only
 from edge.ledger.decisions import DecisionView, find_first_since, find_open_from, read_decisions
-from edge.ledger.erasing import Erasure, recent_erasures
+from edge.ledger.erasing import Erasure, marked_seqs, recent_erasures
 from edge.ledger.knowing import PersonView, find_person
 from edge.ledger.persons import identifiers_of, one_with, vendor_ids_of
 from edge.ledger.records import JournalFate, Quarantined
@@ -169,6 +169,10 @@ class LedgerView:
         """Give the latest erasures, the newest first, each with what vendors were asked."""
         found = await recent_erasures(self._db, limit)
         return [(one, await vendor_erasures(self._db, one.id)) for one in found]
+
+    async def marked(self) -> list[int]:
+        """Give which numbers the spool must still lose, in order."""
+        return await marked_seqs(self._db)
 
     async def late_bodies(self) -> int:
         """Count late arrivals of erased persons whose bodies still lie in the spool."""

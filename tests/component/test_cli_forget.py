@@ -42,6 +42,20 @@ def test_nothing_is_left_but_what_the_vendor_is_still_to_be_asked(world: World) 
     ]
 
 
+def test_files_that_may_still_hold_somebody_are_named_with_their_dates(world: World) -> None:
+    shown = world.lines("identity", "forget", USER, "--yes")
+    sealed = shown.index("  the spool's newest file is closed")
+    found = shown.index("  everything that names the person is found")
+    name = f"0000000000000001.segment (complete since {moment(world.clock.now_ms())} UTC)"
+    assert shown[sealed + 1 : sealed + 2] == [
+        f"    looked through now: 2 files, from {name} to 0000000000000014.segment (still open)"
+    ]
+    assert shown[found + 1 : found + 3] == [
+        f"    holds it until it is written anew: {name}",
+        "  no file of the spool holds it any more",
+    ]
+
+
 def test_in_json_everything_stands_in_one_object_and_nobody_is_named(world: World) -> None:
     told = world.json("identity", "forget", "dead-1", "--yes")
     assert (told["erasure"]["state"], told["erasure"]["persons"], told["by_hand"]) == ("done", 1, [])
