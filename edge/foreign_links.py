@@ -5,6 +5,7 @@ A text goes as a whole when it holds a link to a host that is not the shop's, or
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 from edge.jsontree import JSON
@@ -14,7 +15,8 @@ Path: TypeAlias = tuple[str, ...]
 
 # What browsers leave out of a URL before they read it.
 _UNSEEN = str.maketrans("", "", "\t\r\n\u00ad\u200b\u200c\u200d\u2060\ufeff")
-_SUSPECT = re.compile(r"//|:|<|&#|\\|www\.", re.IGNORECASE)
+# Every branch begins with a letter of its own, so that the search skips to it: most texts hold none of them.
+_SUSPECT = re.compile(r":|//|<|&#|\\|w[wW]{2}\.|W[wW]{2}\.")
 _MARKUP = re.compile(r"<[a-z/!?]|&#|\b(?:javascript|vbscript|data):", re.IGNORECASE)
 # A scheme or none and two slashes; http: with fewer, which browsers mend; a host that mail programs make a link of.
 _LINK = re.compile(
@@ -25,6 +27,7 @@ _LINK = re.compile(
     re.IGNORECASE,
 )
 _PORT = re.compile(r":[0-9]*$")
+REMEMBERED_CHARS = 300
 
 
 def hosts_of(origins: tuple[str, ...], asset_hosts: tuple[str, ...]) -> Hosts:
@@ -43,15 +46,26 @@ def without_foreign_links(tree: Mapping[str, JSON], hosts: Hosts) -> tuple[Mappi
     Source:
         docs/identity.md, "Links in what browsers say".
     """
+    if not _has_foreign(tree, hosts):
+        return tree, []
     gone: list[str] = []
-    kept = _object(tree, hosts, (), gone)
-    return (kept, gone) if gone else (tree, gone)
+    return _object(tree, hosts, (), gone), gone
 
 
 def is_foreign(text: str, hosts: Hosts) -> bool:
     """Tell whether a text holds markup, or a link that leads to none of the hosts."""
     if not _SUSPECT.search(text):
         return False
+    return _judged(text, hosts) if len(text) <= REMEMBERED_CHARS else _is_foreign(text, hosts)
+
+
+@lru_cache(1_024)
+def _judged(text: str, hosts: Hosts) -> bool:
+    """Remember what was judged: events name the same few pages and pictures of the shop again and again."""
+    return _is_foreign(text, hosts)
+
+
+def _is_foreign(text: str, hosts: Hosts) -> bool:
     text = text.translate(_UNSEEN)
     if _MARKUP.search(text):
         return True
@@ -66,6 +80,18 @@ def _leads_away(match: re.Match[str], hosts: Hosts) -> bool:
         return True
     host = match["host"] if scheme is not None else match["relative"] or match["bare"]
     return _PORT.sub("", host).rstrip(".").lower() not in hosts
+
+
+def _has_foreign(tree: Mapping[str, JSON], hosts: Hosts) -> bool:
+    return any(is_foreign(key, hosts) or _is_or_has_foreign(value, hosts) for key, value in tree.items())
+
+
+def _is_or_has_foreign(value: JSON, hosts: Hosts) -> bool:
+    if isinstance(value, str):
+        return is_foreign(value, hosts)
+    if isinstance(value, dict):
+        return _has_foreign(value, hosts)
+    return isinstance(value, list) and any(_is_or_has_foreign(inner, hosts) for inner in value)
 
 
 def _object(tree: Mapping[str, JSON], hosts: Hosts, path: Path, gone: list[str]) -> dict[str, JSON]:

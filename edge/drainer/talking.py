@@ -76,7 +76,8 @@ async def converse(
 
 
 def _kept(request: Request, response: Response | None) -> Exchange:
-    return Exchange(replace(request, body=request.body[:MAX_KEPT_BYTES]), response)
+    is_long = len(request.body) > MAX_KEPT_BYTES
+    return Exchange(replace(request, body=request.body[:MAX_KEPT_BYTES]) if is_long else request, response)
 
 
 def worked(outcomes: Sequence[Outcome]) -> bool:

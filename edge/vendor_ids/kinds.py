@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from edge.consent import Purpose
+from edge.consent import MASKS, Purpose
 from edge.person import Identifiers, KeptKind, VendorId
 
 DAY_MS: Final = 86_400_000
@@ -29,6 +29,8 @@ PURPOSES: Final[Mapping[KeptKind, Purpose]] = {
     **dict.fromkeys(("ga_client_id", "ga_session_id"), Purpose.ANALYTICS),
     "kx": Purpose.NONE,
 }
+# The kinds that may be given on, by the mask of what is granted.
+_ALLOWED: Final = tuple(frozenset(kind for kind, asked in PURPOSES.items() if not asked & ~mask) for mask in MASKS)
 
 
 def holds(one: VendorId, moment_ms: int) -> bool:
@@ -50,5 +52,6 @@ def allowed(identifiers: Identifiers, granted: Purpose) -> Identifiers:
     """Give identifiers without the vendors' ids whose purpose is not granted."""
     if not identifiers.vendor_ids:
         return identifiers
-    kept = tuple((kind, value) for kind, value in identifiers.vendor_ids if not PURPOSES[kind] & ~granted)
-    return replace(identifiers, vendor_ids=kept)
+    kinds = _ALLOWED[int(granted)]
+    kept = tuple([one for one in identifiers.vendor_ids if one[0] in kinds])
+    return identifiers if kept == identifiers.vendor_ids else replace(identifiers, vendor_ids=kept)
