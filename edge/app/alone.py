@@ -14,6 +14,7 @@ from edge.app.collecting import ledger_path, spool_settings
 from edge.app.control import Told
 from edge.app.keys import consent_key
 from edge.app.lock import take_lock
+from edge.app.repeating import Repeats
 from edge.app.sealing import sealer
 from edge.archive_files import ArchiveFiles
 from edge.clock import Clock
@@ -89,6 +90,7 @@ class Alone:
     changes: Changes
     resolver: Resolver
     eraser: Eraser
+    repeats: Repeats
 
     async def forget(self, whom: Whom) -> AsyncIterator[Told]:
         """Erase a person, doing all the work here; vendors are asked when the service runs again.
@@ -149,7 +151,14 @@ async def standing_in(config: Config, clock: Clock, pipelines: Sequence[Pipeline
                 readers=[reader],
                 stores=[ArchiveStore(lambda: pipelines, transport)],
             )
-            yield Alone(changes, resolver, eraser)
+            repeats = Repeats(
+                database,
+                find=lambda name: next((one for one in pipelines if one.name == name), None),
+                waits_for=lambda _: "no service runs",
+                clock=clock,
+                changed=lambda: None,
+            )
+            yield Alone(changes, resolver, eraser, repeats)
         finally:
             await transport.close()
             await reader.close()

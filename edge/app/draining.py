@@ -18,15 +18,17 @@ from edge.app.keys import consent_key
 from edge.app.lanes import LaneParts, Lanes
 from edge.app.pulse import Pulse
 from edge.app.reloading import Reloader, recall
+from edge.app.repeating import Repeats
 from edge.app.report import Report, exposition
 from edge.app.watching import changes_of
 from edge.archive_files import ArchiveFiles
 from edge.clock import Clock
 from edge.config import Config
-from edge.drainer import Eraser, Housekeeping, VendorEraser
+from edge.drainer import Eraser, Housekeeping, Replayer, VendorEraser
 from edge.errors import StorageFailed
 from edge.foreign_links import hosts_of
 from edge.ledger import Database, ErasureLedger, LedgerSettings, TrimLedger, VendorErasureLedger
+from edge.ledger.replaying import ReplayLedger
 from edge.metrics import DrainerMetrics
 from edge.resolver import Resolver
 from edge.spool import SpoolReader
@@ -38,6 +40,7 @@ SPOOL_POLL_S = 0.02
 IDLE_S = 0.25
 HOUSEKEEPING_S = 10.0
 ERASE_EVERY_S = 0.5
+REPLAY_EVERY_S = 0.25
 RESTART_S = 1.0
 MAX_LAG_MS = 2_000
 STOP_LIMIT_S = 10.0
@@ -68,6 +71,7 @@ class DrainingProcess:
         self._reloader: Reloader
         self._eraser: Eraser
         self._vendors: VendorEraser
+        self._replayer: Replayer
         self._control: ControlServer
         self._is_open = False
         self._failure: StorageFailed | None = None
@@ -89,6 +93,7 @@ class DrainingProcess:
             "housekeeping": self._housekeep,
             "erasing": self._erase,
             "vendors": self._ask_vendors,
+            "replaying": self._replay,
         }
         self._tasks = {name: asyncio.create_task(self._keep(name, work)) for name, work in jobs.items()}
         log.info("drainer works", pipelines={pipeline.name: pipeline.hash for pipeline in self._lanes.pipelines})
@@ -144,7 +149,28 @@ class DrainingProcess:
             clock=self._clock,
             changed=self._pulse.notify,
         )
-        verbs = {"unlink": changes.unlink, "forget": changes.forget}
+        repeats = Repeats(
+            self._database,
+            find=self._lanes.find,
+            waits_for=self._lanes.waits_for,
+            clock=self._clock,
+            changed=self._pulse.notify,
+        )
+        self._replayer = Replayer(
+            ReplayLedger(self._database),
+            spool=self._spool,
+            find=self._lanes.find,
+            is_blocked=self._lanes.is_blocked,
+            clock=self._clock,
+            hosts=hosts_of(self._config.site.origins, self._config.site.asset_hosts),
+        )
+        verbs = {
+            "unlink": changes.unlink,
+            "forget": changes.forget,
+            "dead_replay": repeats.replay_dead,
+            "dead_drop": repeats.drop,
+            "replay": repeats.replay,
+        }
         self._control = ControlServer(self._config.data_dir / CONTROL_SOCKET, verbs)
         await self._control.start()
 
@@ -249,6 +275,13 @@ class DrainingProcess:
         while not self._stop.is_set():
             if not await self._vendors.step():
                 await self._pulse.rest(ERASE_EVERY_S)
+
+    async def _replay(self) -> None:
+        while not self._stop.is_set():
+            if await self._replayer.step():
+                self._pulse.notify()
+            else:
+                await self._pulse.rest(REPLAY_EVERY_S)
 
     async def _close(self) -> None:
         await self._control.stop()

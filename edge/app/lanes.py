@@ -79,6 +79,19 @@ class Lanes:
         """What runs from its next step on."""
         return [lane.drainer.pipeline for lane in self._lanes.values()]
 
+    def find(self, name: str) -> Pipeline | None:
+        """Give the pipeline that runs under a name from its next step on."""
+        lane = self._lanes.get(name)
+        return lane.drainer.pipeline if lane is not None else None
+
+    def waits_for(self, name: str) -> str:
+        """Say why a pipeline sends nothing now; "" when it does."""
+        if name not in self._lanes:
+            return "no pipeline of this name runs"
+        if name in self.paused:
+            return "the pipeline is paused, its credentials are refused"
+        return "the destination does not answer well" if self.is_blocked(name) else ""
+
     def destination(self, name: str) -> Destination | None:
         """Give what a pipeline delivers to from its next step on."""
         lane = self._lanes.get(name)

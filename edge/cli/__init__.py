@@ -12,6 +12,7 @@ from edge.cli.identity import identity
 from edge.cli.planning import plan
 from edge.cli.previewing import preview
 from edge.cli.queueing import queue
+from edge.cli.repeating import replay
 from edge.cli.sandboxing import sandbox
 from edge.cli.serving import serve
 from edge.cli.tagging import snippet
@@ -24,5 +25,5 @@ def main() -> None:
     """First-party event collection beside a shop's web server, with server-side delivery."""
 
 
-for verb in (serve, demo, check, preview, plan, queue, tail, why, identity, dead, consent, snippet, sandbox):
+for verb in (serve, demo, check, preview, plan, queue, tail, why, identity, dead, replay, consent, snippet, sandbox):
     main.add_command(verb)

@@ -11,16 +11,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edge.cli.dead_changing import drop_dead, replay_dead
+from edge.cli.dead_filters import letter_filters
 from edge.cli.options import with_config
 from edge.cli.screen import as_json, console, plain, plain_lines, pretty_body, print_trimmed
 from edge.cli.stores import open_stores
 from edge.cli.surroundings import surroundings
 from edge.cli.times import moment, span
 from edge.config import Config
-from edge.ledger.looking import DeadView
+from edge.ledger.letters import MAX_SEARCHED, REASON_CLASSES, Letter, Letters
 
-# Letters hold their payloads: a search by what no index knows reads this many at most.
-MAX_SEARCHED = 2_000
+MAX_LISTED = 2_000
 
 
 @click.group()
@@ -28,21 +29,20 @@ def dead() -> None:
     """What a destination will never take, kept with the reason, the request and the answer."""
 
 
+dead.add_command(replay_dead)
+dead.add_command(drop_dead)
+
+
 @dead.command("list")
-@click.option("--pipeline", metavar="NAME", help="Only this pipeline's.")
-@click.option("--event", "event_name", metavar="NAME", help="Only events of this name.")
-@click.option("--reason", metavar="TEXT", help="Only reasons that contain this text.")
-@click.option("--limit", type=click.IntRange(1, MAX_SEARCHED), default=50, show_default=True)
+@letter_filters
+@click.option("--limit", type=click.IntRange(1, MAX_LISTED), default=50, show_default=True)
 @click.option("--json", "is_json", is_flag=True, help="One JSON object a line.")
 @with_config
-def list_dead(
-    config: Config, pipeline: str | None, event_name: str | None, reason: str | None, limit: int, is_json: bool
-) -> None:
+def list_dead(config: Config, wanted: Letters, limit: int, is_json: bool) -> None:
     """List dead letters, the newest first."""
-    read = limit if reason is None else MAX_SEARCHED
-    letters = asyncio.run(_letters(config, pipeline, event_name, None, read))
-    _warn_where_full(letters, is_searching=reason is not None)
-    found = [letter for letter in letters if (reason or "").lower() in letter.reason.lower()][:limit]
+    found, is_cut = asyncio.run(_newest(config, wanted, limit))
+    if is_cut:
+        click.echo(f"Only the newest {MAX_SEARCHED:,} dead letters of a pipeline were searched.", err=True)
     if is_json:
         for letter in found:
             click.echo(as_json(_summary(letter)))
@@ -73,29 +73,20 @@ def show_dead(config: Config, event_id: str, pipeline: str | None, is_json: bool
         _show(letter, now_ms, out)
 
 
-async def _letters(
-    config: Config, pipeline: str | None, event: str | None, event_id: str | None, limit: int
-) -> list[DeadView]:
+async def _newest(config: Config, wanted: Letters, limit: int) -> tuple[list[Letter], bool]:
     async with open_stores(config) as stores:
-        return await stores.ledger.dead(pipeline=pipeline, event=event, event_id=event_id, limit=limit)
+        return await stores.ledger.newest_letters(wanted, limit)
 
 
-async def _letters_of(config: Config, pipeline: str | None, asked: str) -> list[DeadView]:
-    letters = [] if asked.startswith("#") else await _letters(config, pipeline, None, asked, MAX_SEARCHED)
+async def _letters_of(config: Config, pipeline: str | None, asked: str) -> list[Letter]:
     number = asked.removeprefix("#")
-    if letters or not number.isascii() or not number.isdecimal():
-        return letters
-    newest = await _letters(config, pipeline, None, None, MAX_SEARCHED)
-    _warn_where_full(newest, is_searching=True)
-    return [letter for letter in newest if str(letter.seq) == number]
+    seq = int(number) if number.isascii() and number.isdecimal() and len(number) <= 18 else None
+    async with open_stores(config) as stores:
+        by_id = [] if asked.startswith("#") else await stores.ledger.letters_of(pipeline, event_id=asked, seq=None)
+        return by_id or await stores.ledger.letters_of(pipeline, event_id=None, seq=seq)
 
 
-def _warn_where_full(letters: Sequence[DeadView], *, is_searching: bool) -> None:
-    if is_searching and len(letters) == MAX_SEARCHED:
-        click.echo(f"Only the newest {MAX_SEARCHED:,} dead letters were searched.", err=True)
-
-
-def _show_list(letters: Sequence[DeadView], now_ms: int, out: Console) -> None:
+def _show_list(letters: Sequence[Letter], now_ms: int, out: Console) -> None:
     if not letters:
         out.print("No dead letters.")
         return
@@ -115,10 +106,11 @@ def _show_list(letters: Sequence[DeadView], now_ms: int, out: Console) -> None:
     print_trimmed(out, table)
 
 
-def _show(letter: DeadView, now_ms: int, out: Console) -> None:
+def _show(letter: Letter, now_ms: int, out: Console) -> None:
     title = f"{plain(letter.event_name) or 'unknown event'}  {plain(letter.event_id)}  #{letter.seq}"
     out.print(Text.assemble((title, "bold"), f" in {plain(letter.pipeline)}"), soft_wrap=True)
     out.print(Text(plain_lines(letter.reason), "bold red"), soft_wrap=True)
+    out.print(Text(f"{letter.reason_class}: {REASON_CLASSES[letter.reason_class]}", "dim"), soft_wrap=True)
     attempts = f"{letter.attempts} attempt{'' if letter.attempts == 1 else 's'}"
     out.print(f"died {moment(letter.died_at_ms)} UTC, {span(now_ms - letter.died_at_ms)} ago, after {attempts}")
     request, response = _tree(letter.request), _tree(letter.response)
@@ -150,7 +142,7 @@ def _tree(text: str) -> dict[str, Any] | None:
     return tree if isinstance(tree, dict) else None
 
 
-def _summary(letter: DeadView) -> dict[str, object]:
+def _summary(letter: Letter) -> dict[str, object]:
     return {
         "pipeline": letter.pipeline,
         "seq": letter.seq,
@@ -159,10 +151,11 @@ def _summary(letter: DeadView) -> dict[str, object]:
         "died_at_ms": letter.died_at_ms,
         "attempts": letter.attempts,
         "reason": letter.reason,
+        "reason_class": letter.reason_class,
     }
 
 
-def _whole(letter: DeadView) -> dict[str, object]:
+def _whole(letter: Letter) -> dict[str, object]:
     payload = letter.payload.decode("utf-8", "replace")
     return {
         **_summary(letter),

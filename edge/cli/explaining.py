@@ -203,7 +203,7 @@ def _stage(stage: Stage, story: Story, entry: JournalEntry, config: Config, now_
     lines = [Text.assemble((fate.fate.value, style), _when(stage, entry))]
     lines += [Text(line) for line in reasons_of(stage, story, entry, config, now_ms)]
     if stage.paused and fate.fate is Fate.WAITING:
-        lines.append(_paused(stage.paused))
+        lines[1:1] = [_paused(stage.paused)]
     return [*lines, Text(f"by pipeline file {fate.hash}{_changed(stage)}", "dim")]
 
 

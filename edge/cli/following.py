@@ -23,6 +23,11 @@ class Wanted:
     event: str | None = None
     visitor: str | None = None
     pipeline: str | None = None
+    fates: frozenset[Fate] = frozenset()
+
+    def has_fate(self, fate: Fate | None) -> bool:
+        """Tell whether a delivery of this fate is asked for."""
+        return not self.fates or fate in self.fates
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,10 @@ Item: TypeAlias = Accepted | Became
 
 @dataclass(slots=True)
 class _Watched:
+    """An event that is not finished; `is_shown` False: its line waits for a delivery of a fate that is asked for."""
+
     accepted: Accepted
+    is_shown: bool = True
     known: dict[str, PipelineFate] = field(default_factory=dict)
 
 
@@ -66,8 +74,11 @@ class Follower:
 
     async def poll(self, stores: Stores) -> list[Item]:
         """Give what is new since the last poll; at most a page of events."""
-        items = await self._changes(stores)
         resolved = await stores.ledger.resolved_to()
+        if resolved < self._after:  # another ledger lies there, which began anew
+            self._after, self._places = 0, None
+            self._watched.clear()
+        items = await self._changes(stores)
         rows = [row for row in await stores.spool.read(self._after, PAGE_EVENTS) if row.seq <= resolved]
         self.is_at_head = not rows
         entries = {entry.seq: entry for entry in await stores.ledger.by_seqs([row.seq for row in rows])}
@@ -88,12 +99,14 @@ class Follower:
         if not _is_wanted(self._wanted, event, visitor):
             return []
         accepted = Accepted(row.seq, entry, event, visitor)
+        is_shown = not self._wanted.fates
         if entry.fate is not JournalFate.OPEN:
-            return [accepted]
-        self._watched[row.seq] = watched = _Watched(accepted)
+            return [accepted] if is_shown else []
+        self._watched[row.seq] = watched = _Watched(accepted, is_shown)
         while len(self._watched) > MAX_WATCHED:
             del self._watched[next(iter(self._watched))]
-        return [accepted, *await self._news_of(stores, watched)]
+        news = await self._news_of(stores, watched)
+        return [accepted, *news] if is_shown else news
 
     async def _changes(self, stores: Stores) -> list[Item]:
         """Ask again for what is open: all of it when a pipeline moved, else only what is being retried."""
@@ -106,12 +119,20 @@ class Follower:
         fates = await stores.ledger.fates(watched.accepted.entry)
         asked = [fate for fate in fates if self._wanted.pipeline in (None, fate.pipeline)]
         news = tuple(
-            fate for fate in asked if fate.fate is not None and _is_news(watched.known.get(fate.pipeline), fate)
+            fate
+            for fate in asked
+            if fate.fate is not None
+            and self._wanted.has_fate(fate.fate)
+            and _is_news(watched.known.get(fate.pipeline), fate)
         )
         watched.known = {fate.pipeline: fate for fate in asked}
         if all(_is_over(fate) for fate in asked):
             self._watched.pop(watched.accepted.seq, None)
-        return [Became(watched.accepted, news)] if news else []
+        if not news:
+            return []
+        head: list[Item] = [] if watched.is_shown else [watched.accepted]
+        watched.is_shown = True
+        return [*head, Became(watched.accepted, news)]
 
 
 def _is_wanted(wanted: Wanted, event: Event | None, visitor: VisitorView | None) -> bool:

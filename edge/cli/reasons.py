@@ -2,7 +2,8 @@
 
 from edge.cli.screen import plain
 from edge.cli.story import Stage, Story
-from edge.cli.times import moment, span
+from edge.cli.telling import earlier_life, next_try
+from edge.cli.times import moment
 from edge.config import Config
 from edge.consent import Purpose, names_of
 from edge.delivery import Fate
@@ -12,12 +13,12 @@ from edge.ledger.standing import JournalEntry
 def reasons_of(stage: Stage, story: Story, entry: JournalEntry, config: Config, now_ms: int) -> list[str]:
     """Say why an event stands where it stands in one pipeline, one line each."""
     fate = stage.fate
-    first = [f"was {fate.first_fate.value} at first"] if fate.first_fate not in (None, fate.fate) else []
+    first = earlier_life(fate)
     match fate.fate:
         case Fate.HELD:
             return _held(stage, story, entry, config)
         case Fate.WAITING:
-            return [*first, _next_try(stage, now_ms)]
+            return [*first, *next_try(fate, stage.paused, now_ms)]
         case Fate.DEAD:
             asked = plain(story.event.id) if story.event is not None else str(entry.seq)
             return [*first, plain(fate.reason), f"see: edge dead show {asked}"]
@@ -55,15 +56,6 @@ def _expired(stage: Stage, story: Story) -> str:
     if file is not None and event is not None and file.is_refused_at(event.time_ms, stage.fate.settled_at_ms or 0):
         return file.age_limit
     return "it was open for longer than the pipeline's hold_for or max_age"
-
-
-def _next_try(stage: Stage, now_ms: int) -> str:
-    fate = stage.fate
-    made = f"{fate.attempts} failed" if fate.attempts else "none made"
-    if fate.due_at_ms is None:
-        return f"behind an earlier event of the same visitor; attempts: {made}"
-    due = "is due now" if fate.due_at_ms <= now_ms else f"in {span(fate.due_at_ms - now_ms)}"
-    return f"attempts: {made}; the next {due} ({moment(fate.due_at_ms)}); last said: {plain(fate.reason)}"
 
 
 def _withheld(stage: Stage, entry: JournalEntry) -> str:

@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from edge.app.collecting import ledger_path
 from edge.cli.following import Accepted, Became, Follower, Item, Wanted
 from edge.cli.options import with_config
 from edge.cli.screen import as_json, console, plain
@@ -22,6 +23,7 @@ from edge.ledger.standing import PipelineFate
 from edge.person import Identifiers
 
 POLL_S = 0.5
+WIDE, NARROW_PAGE, BEFORE_PAGE = 100, 10, 54
 STYLES = {
     Fate.DELIVERED: "green",
     Fate.WAITING: "yellow",
@@ -41,6 +43,13 @@ Show = Callable[[Item], None]
     "--visitor", metavar="WHO", help="Only a browser (cookie id or its beginning), e-mail, phone, customer id."
 )
 @click.option("--pipeline", metavar="NAME", help="Only this pipeline's deliveries.")
+@click.option(
+    "--fate",
+    "fates",
+    type=click.Choice([fate.value for fate in Fate]),
+    multiple=True,
+    help="Only deliveries of this fate; repeatable.",
+)
 @click.option("--from-start/--from-now", default=None, help="Begin with the oldest event kept, or with the next one.")
 @click.option("--lines", type=click.IntRange(0), default=20, show_default=True, help="Begin this many events back.")
 @click.option("--once", is_flag=True, help="Show what is there and end.")
@@ -51,12 +60,13 @@ def tail(
     event_name: str | None,
     visitor: str | None,
     pipeline: str | None,
+    fates: tuple[str, ...],
     from_start: bool | None,
     lines: int,
     once: bool,
 ) -> None:
     """Follow accepted events and their deliveries until Ctrl-C. Times are UTC; `edge why` takes the # number."""
-    wanted = Wanted(event_name, visitor, pipeline)
+    wanted = Wanted(event_name, visitor, pipeline, frozenset(map(Fate, fates)))
     back = None if from_start else 0 if from_start is False else lines
     show = _show_json if is_json else _shower(console(), surroundings())
     try:
@@ -74,8 +84,8 @@ async def _tail(config: Config, wanted: Wanted, back: int | None, show: Show, ar
             async with open_stores(config) as stores:
                 has_told = False
                 follower = follower or await _begin(stores, wanted, back)
-                await _follow(stores, follower, show, around)
-                return
+                if await _follow(stores, follower, show, around, _sameness(config)):
+                    return
         except Unavailable as error:
             if around is None:
                 raise
@@ -83,6 +93,20 @@ async def _tail(config: Config, wanted: Wanted, back: int | None, show: Show, ar
                 console(is_error=True).print(f"waiting: {error.message}", style="yellow", soft_wrap=True)
             has_told = True
             await around.pause(POLL_S)
+
+
+def _sameness(config: Config) -> Callable[[], bool]:
+    """Give what tells whether the ledger's file is still the one that lies there now: a folder may be replaced."""
+    opened = _file_of(config)
+    return lambda: _file_of(config) == opened
+
+
+def _file_of(config: Config) -> tuple[int, int] | None:
+    try:
+        found = ledger_path(config).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 async def _begin(stores: Stores, wanted: Wanted, back: int | None) -> Follower:
@@ -95,9 +119,14 @@ async def _begin(stores: Stores, wanted: Wanted, back: int | None) -> Follower:
     return Follower(after, wanted)
 
 
-async def _follow(stores: Stores, follower: Follower, show: Show, around: Surroundings | None) -> None:
+async def _follow(
+    stores: Stores, follower: Follower, show: Show, around: Surroundings | None, is_same: Callable[[], bool]
+) -> bool:
+    """Show items; False when the files are others by now, True when there are no more and nobody waits for them."""
     stalled = 0
     while True:
+        if not is_same():
+            return False
         items = await follower.poll(stores)
         for item in items:
             show(item)
@@ -110,19 +139,21 @@ async def _follow(stores: Stores, follower: Follower, show: Show, around: Surrou
             text = f"accepted and not resolved yet: {behind:,}; is the drainer running?"
             console(is_error=True).print(text, style="yellow")
         if around is None:
-            return
+            return True
         await around.pause(POLL_S)
 
 
 def _shower(out: Console, around: Surroundings) -> Show:
     def show(item: Item) -> None:
-        line = _event_line(item) if isinstance(item, Accepted) else _fate_line(item, around.clock.now_ms())
+        line = _event_line(item, out.width) if isinstance(item, Accepted) else _fate_line(item, around.clock.now_ms())
         out.print(line, soft_wrap=True)
 
     return show
 
 
-def _event_line(item: Accepted) -> Text:
+def _event_line(item: Accepted, width: int) -> Text:
+    """Give an event's line; a narrow terminal gets page and visitor cut, so that it stays one line."""
+    page, who = (30, 40) if width >= WIDE else (NARROW_PAGE, max(8, width - NARROW_PAGE - BEFORE_PAGE - 1))
     line = Text(f"{clock_time(item.entry.received_at_ms)} {_number(item.seq)}  ")
     event = item.event
     if event is None and item.entry.fate is JournalFate.ERASED:
@@ -134,8 +165,8 @@ def _event_line(item: Accepted) -> Text:
     line.append(f"{event.browser[:8]} ", "blue")
     if item.entry.fate is JournalFate.DUPLICATE:
         return line.append("duplicate, no pipeline gets it", "dim")
-    line.append(f"{plain(_page(event) or _server(event), 30):<30} ")
-    line.append(plain(_who(item.visitor.identifiers), 40) if item.visitor is not None else "", "cyan")
+    line.append(f"{plain(_page(event) or _server(event), page):<{page}} ")
+    line.append(plain(_who(item.visitor.identifiers), who) if item.visitor is not None else "", "cyan")
     line.rstrip()
     return line
 

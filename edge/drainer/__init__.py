@@ -3,7 +3,8 @@
 from edge.drainer.erasing import Erasable, Eraser, EraserParts
 from edge.drainer.housekeeping import Housekeeping
 from edge.drainer.lane import PipelineDrainer
+from edge.drainer.replaying import Replayer
 from edge.drainer.sending import Sender
 from edge.drainer.vendor_erasing import VendorEraser
 
-__all__ = ["Erasable", "Eraser", "EraserParts", "Housekeeping", "PipelineDrainer", "Sender", "VendorEraser"]
+__all__ = ["Erasable", "Eraser", "EraserParts", "Housekeeping", "PipelineDrainer", "Replayer", "Sender", "VendorEraser"]

@@ -272,6 +272,8 @@ class Sender:
             event_id=job.event_id,
             event_name=job.event_name,
             is_stranger=job.is_stranger,
+            time_ms=job.payload.time_ms,
+            told=job.told,
         )
 
     def _stay_behind(self, job: Job) -> Settlement:
@@ -321,7 +323,7 @@ def letter_of(job: Job, outcome: Rejected | Unclear, answered: Answered, *, is_s
     if request and is_shared:
         request = replace(request, body=job.payload.body)
     return DeadLetter(
-        reason=outcome.reason,
+        reason=f"{UNCLEAR}: {outcome.reason}" if isinstance(outcome, Unclear) else outcome.reason,
         request=shown_request(request) if request else "",
         response=_shown_response(response) if response else "",
         payload=job.payload.body,

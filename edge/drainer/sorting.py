@@ -64,7 +64,8 @@ class Sorter:
         ):
             return replace(end, fate=Fate.EXPIRED, reason=self.pipeline.age_limit)
         if row.deaths >= DEATHS_BEFORE_ALONE + DEATHS_BEFORE_DEAD:
-            return self._dead(end, event, KILLER, row.payload or b"")
+            dead = self._dead(end, event, KILLER, row.payload or b"")
+            return replace(dead, time_ms=row.time_ms, told=row.told)
         tells_too_much = row.payload is not None and bool(row.told & ~row.granted & self.pipeline.discloses)
         if tells_too_much and event is None:
             return replace(end, fate=Fate.WITHHELD, reason=TOLD_TOO_MUCH)

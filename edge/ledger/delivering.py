@@ -64,8 +64,8 @@ WHERE h.pipeline = ? ORDER BY h.seq LIMIT ?
 OLDEST_WAITING = "SELECT visitor, seq FROM waiting WHERE pipeline = ? AND since_ms < ? ORDER BY seq LIMIT ?"
 BURY = """
 INSERT OR REPLACE INTO dead (pipeline, seq, visitor, event_id, event_name, died_at_ms, attempts,
-                             reason, request, response, payload, checksum)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                             reason, request, response, payload, checksum, time_ms, told)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 # The content that rendered what was sent, which a swap may have replaced since.
 SETTLE_LATE = """
@@ -298,4 +298,5 @@ class DeliveryLedger:
         return (
             *(self._pipeline, s.seq, s.visitor, s.event_id, s.event_name, now_ms, s.attempts),
             *(letter.reason, letter.request, letter.response, letter.payload, checksum(s.seq, letter.payload)),
+            *(s.time_ms, int(s.told)),
         )

@@ -40,13 +40,14 @@ def encode_fates(first: int, last: int, fates: Iterable[tuple[int, Fate]]) -> st
 
 def fate_at(encoded: str, offset: int) -> Fate | None:
     """Give the fate at an offset of the span; None for a duplicate or beyond it."""
-    for length, letter in _runs(encoded):
+    for length, fate in runs_of(encoded):
         if offset < length:
-            return _FATES.get(letter)
+            return fate
         offset -= length
     return None
 
 
-def _runs(encoded: str) -> Iterator[tuple[int, str]]:
+def runs_of(encoded: str) -> Iterator[tuple[int, Fate | None]]:
+    """Give the runs of equal fates: how long, and which; None for duplicates and numbers nobody has."""
     for match in _RUN.finditer(encoded):
-        yield int(match[1]), match[2]
+        yield int(match[1]), _FATES.get(match[2])

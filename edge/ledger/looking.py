@@ -7,13 +7,16 @@ from typing import Any, Self
 
 import aiosqlite
 
+from edge.ledger.balancing import Balance, read_balance
 from edge.ledger.consent_log import ChainReport, LoggedConsent, check_chain, read_consents
 from edge.ledger.database import fetch, fetch_in, open_read_only
 from edge.ledger.decisions import DecisionView, find_first_since, find_open_from, read_decisions
 from edge.ledger.erasing import Erasure, marked_seqs, recent_erasures
 from edge.ledger.knowing import PersonView, find_person
+from edge.ledger.letters import Letter, LetterCount, Letters, count_letters, newest, whole
 from edge.ledger.persons import identifiers_of, one_with, vendor_ids_of
 from edge.ledger.records import JournalFate, Quarantined
+from edge.ledger.replaying import Candidate, stored_after
 from edge.ledger.standing import JournalEntry, PipelineFate, find_fates
 from edge.ledger.theirs import Found, Whom, find_theirs
 from edge.ledger.vendor_erasing import VendorErasure, vendor_erasures
@@ -51,12 +54,6 @@ COUNTS_OF = tuple(
 )
 OWNER = "SELECT person FROM identifier WHERE kind = ? AND value = ? AND until_seq IS NULL"
 FIRST_OF_ORDER = "SELECT seq FROM purchase WHERE order_key = ?"
-DEAD = """
-SELECT p.name, d.seq, d.event_id, d.event_name, d.died_at_ms, d.attempts, d.reason, d.request, d.response, d.payload
-FROM dead d JOIN pipeline p ON p.id = d.pipeline
-WHERE (?1 IS NULL OR p.name = ?1) AND (?2 IS NULL OR d.event_name = ?2) AND (?3 IS NULL OR d.event_id = ?3)
-ORDER BY d.died_at_ms DESC, d.seq DESC LIMIT ?4
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +77,6 @@ class VisitorView:
     person: int | None
     linked_seq: int | None
     identifiers: Identifiers
-
-
-@dataclass(frozen=True, slots=True)
-class DeadView:
-    """One dead letter."""
-
-    pipeline: str
-    seq: int
-    event_id: str
-    event_name: str
-    died_at_ms: int
-    attempts: int
-    reason: str
-    request: str
-    response: str
-    payload: bytes
 
 
 class LedgerView:
@@ -245,11 +226,29 @@ class LedgerView:
         """Give the event that reported an order first."""
         return await self._one(FIRST_OF_ORDER, order_key)
 
-    async def dead(
-        self, *, pipeline: str | None = None, event: str | None = None, event_id: str | None = None, limit: int = 100
-    ) -> list[DeadView]:
-        """Give dead letters, the newest first."""
-        return [DeadView(*row) for row in await fetch(self._db, DEAD, (pipeline, event, event_id, limit))]
+    async def newest_letters(self, wanted: Letters, limit: int) -> tuple[list[Letter], bool]:
+        """Give the newest dead letters, without what was said and answered; and whether older ones were left aside."""
+        return await newest(self._db, wanted, limit)
+
+    async def letters_of(self, pipeline: str | None, *, event_id: str | None, seq: int | None) -> list[Letter]:
+        """Give one event's dead letters, whole."""
+        return await whole(self._db, pipeline, event_id=event_id, seq=seq)
+
+    async def count_letters(self, wanted: Letters, kept_from: int) -> list[LetterCount]:
+        """Count dead letters by pipeline; envelopes are stored from a number on."""
+        return await count_letters(self._db, wanted, kept_from)
+
+    async def candidates(self, pipeline: str, *, after: int, last: int, limit: int) -> list[Candidate]:
+        """Give the next stored events that may go through a pipeline again."""
+        return await stored_after(self._db, pipeline, after=after, last=last, limit=limit)
+
+    async def balance(self, first: int, last: int) -> Balance:
+        """Add up a span of sequence numbers, all at one moment."""
+        await self._db.execute("BEGIN")
+        try:
+            return await read_balance(self._db, first, last)
+        finally:
+            await self._db.execute("COMMIT")
 
     async def _one(self, sql: str, value: str | bytes) -> int | None:
         rows = await fetch(self._db, sql, (value,))

@@ -65,6 +65,8 @@ UNION SELECT seq, payload FROM dead WHERE ({0})
 HOLDS_PAYLOAD = "instr(lower(CAST(payload AS TEXT)), ?) > 0"
 LETTERS = "SELECT pipeline, seq, request, response FROM dead WHERE {}"
 HOLDS_LETTER = "instr(lower(request || response), ?) > 0"
+# A replay that chooses by a text that names somebody chooses nothing more.
+END_REPLAY = "UPDATE replay SET wanted = '{}', cursor = last WHERE instr(lower(wanted), ?) > 0"
 BLANK_LETTER = "UPDATE dead SET request = '', response = '' WHERE pipeline = ? AND seq = ?"
 
 
@@ -117,3 +119,4 @@ async def blank_letters(db: aiosqlite.Connection, traces: Traces) -> None:
     rows = await fetch(db, LETTERS.format(" OR ".join([HOLDS_LETTER] * len(needles))), needles)
     named = [row[:2] for row in rows if traces.in_text(row[2]) or traces.in_text(row[3])]
     await db.executemany(BLANK_LETTER, named)
+    await db.executemany(END_REPLAY, [(needle,) for needle in needles])

@@ -124,7 +124,8 @@ MIGRATIONS: tuple[str, ...] = (
     -- was rendered before, by revision rendered_by, with what was known at sequence number head. While paused its
     -- events do not grow older. revision is the one that runs, NULL when its file is gone. Then what it says that
     -- releasing goes by; by_click: a visitor's click token is enough for it. After a change of these every visitor with
-    -- held events is looked at once more, from swept_to on.
+    -- held events is looked at once more, from swept_to on. began is
+    -- where its cursor was at first.
     CREATE TABLE pipeline (
         id          INTEGER PRIMARY KEY,
         name        TEXT NOT NULL UNIQUE,
@@ -146,7 +147,8 @@ MIGRATIONS: tuple[str, ...] = (
         purposes    INTEGER NOT NULL DEFAULT 0,
         is_enabled  INTEGER NOT NULL DEFAULT 1,
         fresh_ms    INTEGER NOT NULL DEFAULT 0,
-        swept_to    INTEGER
+        swept_to    INTEGER,
+        began       INTEGER NOT NULL DEFAULT 0
     ) STRICT;
 
     -- Every content of a pipeline file that ever delivered. file is its name, without the folder's.
@@ -232,7 +234,8 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (pipeline, seq)
     ) STRICT, WITHOUT ROWID;
 
-    -- Dead letters, with what was said and answered; credentials masked.
+    -- Dead letters, with what was said and answered; credentials masked. Of the payload: time_ms is its event's,
+    -- told the purposes that were granted when it was rendered.
     CREATE TABLE dead (
         pipeline   INTEGER NOT NULL,
         seq        INTEGER NOT NULL,
@@ -246,6 +249,8 @@ MIGRATIONS: tuple[str, ...] = (
         response   TEXT NOT NULL,
         payload    BLOB NOT NULL,
         checksum   INTEGER NOT NULL,
+        time_ms    INTEGER NOT NULL DEFAULT 0,
+        told       INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (pipeline, seq)
     ) STRICT;
 
@@ -338,5 +343,38 @@ MIGRATIONS: tuple[str, ...] = (
         due_at_ms INTEGER NOT NULL,
         reason    TEXT NOT NULL
     ) STRICT;
+
+    -- For the oldest that waits, and for what waits of a span.
+    CREATE INDEX waiting_seq ON waiting (pipeline, seq);
+
+    -- For choosing letters.
+    CREATE INDEX dead_died ON dead (pipeline, died_at_ms);
+    CREATE INDEX dead_event ON dead (event_id);
+
+    -- What is to go through a pipeline again: dead letters, or stored events of a span. cursor: up to where they were
+    -- looked at. wanted, outcomes and left_out are JSON.
+    CREATE TABLE replay (
+        id          INTEGER PRIMARY KEY,
+        pipeline    INTEGER NOT NULL,
+        kind        TEXT NOT NULL,
+        wanted      TEXT NOT NULL,
+        asked_at_ms INTEGER NOT NULL,
+        cursor      INTEGER NOT NULL,
+        last        INTEGER NOT NULL,
+        chosen      INTEGER NOT NULL DEFAULT 0,
+        anew        INTEGER NOT NULL DEFAULT 0,
+        outcomes    TEXT NOT NULL DEFAULT '{}',
+        left_out    TEXT NOT NULL DEFAULT '{}',
+        done_at_ms  INTEGER
+    ) STRICT;
+    CREATE INDEX replay_open ON replay (id) WHERE done_at_ms IS NULL;
+
+    -- The events of a replay that are on their way.
+    CREATE TABLE replaying (
+        replay  INTEGER NOT NULL,
+        visitor INTEGER NOT NULL,
+        seq     INTEGER NOT NULL,
+        PRIMARY KEY (replay, seq)
+    ) STRICT, WITHOUT ROWID;
     """,
 )

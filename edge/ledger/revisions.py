@@ -5,7 +5,8 @@ from edge.ledger.records import Revision
 
 # Registering what is registered already writes nothing: a start on a full disk succeeds.
 ADD_PIPELINE = """
-INSERT INTO pipeline (name, integration, cursor) SELECT ?, ?, cursor FROM resolver WHERE true ON CONFLICT DO NOTHING
+INSERT INTO pipeline (name, integration, cursor, began)
+SELECT ?, ?, cursor, cursor FROM resolver WHERE true ON CONFLICT DO NOTHING
 """
 ADD_REVISION = """
 INSERT INTO revision (pipeline, hash, file, text, seen_at_ms) VALUES (?, ?, ?, ?, ?)

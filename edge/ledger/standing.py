@@ -45,7 +45,7 @@ class JournalEntry:
 class PipelineFate:
     """Where one event stands in one pipeline. `fate` None: the pipeline has not come to it yet.
 
-    `first_fate` is what its page said first (waiting or held) where it ended later; `held_for` are the purposes that it
+    `first_fate` is what its page said first where it stands elsewhere now; `held_for` are the purposes that it
     is held for, none where nobody knows its visitor.
     """
 
@@ -72,17 +72,23 @@ async def _fate(db: aiosqlite.Connection, pipeline: int, name: str, cursor: int,
         return PipelineFate(name, None)
     pages = await fetch(db, PAGE_OF, (pipeline, entry.seq))
     if not pages or pages[0][0] > entry.seq:
-        return PipelineFate(name, None, reason="from before this pipeline began, or no longer kept")
+        before = PipelineFate(name, None, reason="from before this pipeline began, or no longer kept")
+        return await _later(db, pipeline, entry, before)
     first, taken_ms, settled_ms, attempts, fates, content_hash = pages[0]
     fate = fate_at(fates, entry.seq - first)
     now = PipelineFate(name, fate, None, attempts, taken_ms, settled_ms, hash=content_hash)
-    if fate in (Fate.WAITING, Fate.HELD, Fate.DEAD):
-        return await _later(db, pipeline, entry, now)
-    return await _with_reason(db, pipeline, entry, now)
+    return await _later(db, pipeline, entry, now)
 
 
 async def _later(db: aiosqlite.Connection, pipeline: int, entry: JournalEntry, page: PipelineFate) -> PipelineFate:
-    """Follow an event that was left open: still waiting or held, or ended since."""
+    """Follow an event that was left open or was sent again: waiting now, or ended since, or still held."""
+    waiting = await fetch(db, WAITING, (pipeline, entry.visitor, entry.seq))
+    if waiting:
+        attempts, due_ms, reason = waiting[0]
+        was = page.fate if page.fate is not Fate.WAITING else None
+        return PipelineFate(
+            page.pipeline, Fate.WAITING, was, attempts, page.taken_at_ms, None, due_ms, reason, page.hash
+        )
     settled = await fetch(db, SETTLED, (pipeline, entry.seq))
     if settled:
         fate, attempts, settled_ms, content_hash, reason = settled[0]
@@ -90,15 +96,8 @@ async def _later(db: aiosqlite.Connection, pipeline: int, entry: JournalEntry, p
         first = page.fate
         ended = PipelineFate(page.pipeline, Fate(fate), first, attempts, *times, reason=reason, hash=content_hash)
         return await _with_reason(db, pipeline, entry, ended)
-    if page.fate is Fate.DEAD:
+    if page.fate is not Fate.HELD:
         return await _with_reason(db, pipeline, entry, page)
-    waiting = await fetch(db, WAITING, (pipeline, entry.visitor, entry.seq))
-    if waiting:
-        attempts, due_ms, reason = waiting[0]
-        first = page.fate if page.fate is not Fate.WAITING else None
-        return PipelineFate(
-            page.pipeline, Fate.WAITING, first, attempts, page.taken_at_ms, None, due_ms, reason, page.hash
-        )
     held = await fetch(db, HELD, (pipeline, entry.visitor, entry.seq))
     return replace(page, held_for=tuple(names_of(Purpose(held[0][0])))) if held else page
 
@@ -109,4 +108,4 @@ async def _with_reason(
     if fate.fate is not Fate.DEAD:
         return fate
     rows = await fetch(db, DEATH, (pipeline, entry.seq))
-    return replace(fate, due_at_ms=None, reason=rows[0][0] if rows else "the letter is gone")
+    return replace(fate, due_at_ms=None, reason=rows[0][0] if rows else "its letter was dropped")

@@ -26,8 +26,16 @@ def test_the_list_says_who_died_of_what(world: World) -> None:
         (["--pipeline", "archive"], 0),
         (["--event", "view_item"], 1),
         (["--event", "purchase"], 0),
-        (["--reason", "INVALID AT"], 1),
-        (["--reason", "429"], 0),
+        (["--reason", "rejected"], 1),
+        (["--reason", "unrendered"], 0),
+        (["--error", "INVALID AT"], 1),
+        (["--error", '"detail":"no"'], 0),
+        (["--error", "detail"], 1),
+        (["--error", "429"], 0),
+        (["--since", "5min"], 1),
+        (["--since", "1min"], 0),
+        (["--until", "5min"], 0),
+        (["--since", "2026-11-18T11:07:42", "--until", "2026-11-18T11:07:43"], 1),
         (["--pipeline", "' OR 1=1 --"], 0),
         (["--event", "%"], 0),
     ],
@@ -44,9 +52,10 @@ def test_no_letters_is_a_sentence(world: World) -> None:
 @pytest.mark.parametrize("asked", ["dead-1", "7", "#7"])
 def test_a_letter_is_shown_with_its_request_and_answer_and_without_the_key(world: World, asked: str) -> None:
     lines = world.lines("dead", "show", asked)
-    assert lines[:9] == [
+    assert lines[:10] == [
         "view_item  dead-1  #7 in klaviyo",
         "400 invalid at /data/attributes/time",
+        "rejected: the destination answered that it will never take this payload",
         "died 2026-11-18 11:07:42.000 UTC, 4 min ago, after 1 attempt",
         "",
         "POST http://klaviyo.test/api/events",

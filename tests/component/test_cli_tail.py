@@ -1,6 +1,7 @@
 """`edge tail`: what was accepted and what became of it, as it happens."""
 
 import json
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -174,6 +175,65 @@ def test_a_resolver_that_stands_still_is_said_once(tmp_path: Path) -> None:
     lines = follow(write_files(tmp_path), accept, *[nothing] * 8)
     assert [line for line in lines if "not resolved" in line] == [
         "accepted and not resolved yet: 1; is the drainer running?"
+    ]
+
+
+def test_a_fate_chooses_deliveries_and_only_the_events_that_have_one(world: World) -> None:
+    assert world.lines("tail", "--once", "--fate", "dead", "--fate", "waiting") == [
+        "11:07:40      #7  view_item         dead-1   00000000                                user@shop.example",
+        "11:07:42      #7  └ klaviyo dead (400 invalid at /data/attributes/time)",
+        "11:07:40     #11  view_item         waiting- 00000000                                abc@shop.example",
+        "             #11  └ klaviyo waiting (503, attempt 1 failed)",
+    ]
+    assert world.edge("tail", "--once", "--fate", "lost").exit_code == 2
+
+
+def test_an_events_line_fits_into_80_columns(tmp_path: Path) -> None:
+    async def accept(room: Backroom) -> None:
+        await room.identify(1, email=f"{'v' * 40}@shop.example")
+        await room.store(1, "started_checkout_x", id="c-1", page=page(f"/{'p' * 60}"))
+        await room.work()
+
+    world = write_files(tmp_path)
+    follow(world, accept)
+    lines = world.edge("tail", "--once", env={"COLUMNS": "80"}).stdout.splitlines()
+    assert [len(line) <= 80 for line in lines] == [True] * 4
+    assert lines[2].endswith(" /pppppppp… vvvvvvvvvvvvvv…")
+
+
+def test_it_goes_on_when_the_ledger_is_written_anew_or_its_folder_replaced(tmp_path: Path) -> None:
+    world = write_files(tmp_path)
+
+    async def first(room: Backroom) -> None:
+        for number in range(3):
+            await room.store(1, "view_item", id=f"before-{number}")
+        await room.work()
+
+    async def compact(room: Backroom) -> None:
+        assert await room.database.compact()
+        await room.store(1, "view_item", id="after")
+        await room.work()
+
+    async def replace_all(room: Backroom) -> None:
+        await room.close()
+        for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
+            (tmp_path / name).unlink(missing_ok=True)
+        shutil.rmtree(tmp_path / "spool")
+
+    async def begin_anew(room: Backroom) -> None:
+        fresh = await Backroom.open(tmp_path, world.clock)
+        vars(room).update(vars(fresh))
+        await room.store(1, "view_item", id="anew")
+        await room.work()
+
+    lines = follow(world, first, compact, replace_all, begin_anew, arguments=("--json",))
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [one["id"] for one in told if one["kind"] == "event"] == [
+        "before-0",
+        "before-1",
+        "before-2",
+        "after",
+        "anew",
     ]
 
 

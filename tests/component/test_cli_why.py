@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from edge.delivery import Response
 from edge.event import encode
 from edge.spool import SpoolSettings, SpoolWriter
 from edge.spool.segment import list_segments, unlink
-from tests.component.world import USER, World, build
+from tests.backroom import Backroom
+from tests.component.world import USER, World, build, live, write_files
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +129,21 @@ def test_a_changed_pipeline_file_is_pointed_out(tmp_path: Path) -> None:
     assert "it has changed since, to " in world.lines("why", "delivered-1")[-1]
     file.unlink()
     assert world.lines("why", "delivered-1")[-1].endswith("; no readable file has this name now")
+
+
+def test_what_a_paused_pipeline_keeps_is_told_with_the_pause_first(tmp_path: Path) -> None:
+    world = write_files(tmp_path)
+
+    async def refuse(room: Backroom) -> None:
+        room.transport.always = Response(401, {}, b'{"errors":[{"code":"not_authenticated"}]}')
+        await room.identify(1, email=USER)
+        await room.store(1, "view_item", id="kept")
+
+    live(world, refuse)
+    told = world.lines("why", "kept")
+    start = told.index("klaviyo   waiting")
+    assert told[start : start + 3] == [
+        "klaviyo   waiting",
+        "          the pipeline is paused, its credentials are refused: 401 not_authenticated",
+        "          kept until the credentials are mended; refused attempts do not count",
+    ]

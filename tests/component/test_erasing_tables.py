@@ -8,12 +8,12 @@ from tests.backroom import Backroom
 # Rows go, or lose what is personal: by identifier, by person, by visitor, or by the event that they are about.
 ERASED = {
     *("identifier", "person", "alias", "visitor", "vendor_id", "claim", "quarantine", "stranger", "releasing"),
-    *("journal", "held", "waiting", "dead", "erasure_name", "vendor_erasure"),
+    *("journal", "held", "waiting", "dead", "erasure_name", "vendor_erasure", "replay"),
 }
 # Numbers, moments, our own words, keyed hashes, and hashes of ids and order numbers.
 IMPERSONAL = {
     *("resolver", "pipeline", "revision", "page", "tally", "settled", "purchase"),
-    *("consent_log", "consent_head", "erasure", "erasing", "tombstone"),
+    *("consent_log", "consent_head", "erasure", "erasing", "tombstone", "replaying"),
 }
 
 

@@ -1,0 +1,86 @@
+"""`edge queue --balance`: that nothing vanished, added up from the ledger."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edge.cli.screen import as_json, console, plain, print_trimmed
+from edge.cli.spans import read_moment
+from edge.cli.stores import open_stores
+from edge.cli.surroundings import surroundings
+from edge.cli.times import moment
+from edge.config import Config
+from edge.delivery import Fate
+from edge.ledger.balancing import Balance, PipelineBalance
+
+
+def balance(config: Config, since: str, until: str | None, *, is_json: bool) -> None:
+    """Print the sum of a span; exit code 1 when it does not come out even."""
+    now_ms = surroundings().clock.now_ms()
+    since_ms = read_moment(since, now_ms)
+    until_ms = read_moment(until, now_ms, "--until") if until is not None else None
+    found = asyncio.run(_read(config, since_ms, until_ms))
+    if is_json:
+        click.echo(as_json({**asdict(found), "since_ms": since_ms, "until_ms": until_ms, "is_even": found.is_even}))
+    else:
+        _show(found, since_ms, until_ms or now_ms, console())
+    sys.exit(0 if found.is_even else 1)
+
+
+async def _read(config: Config, since_ms: int, until_ms: int | None) -> Balance:
+    async with open_stores(config) as stores:
+        first, last = await stores.ledger.first_since(since_ms), await stores.ledger.resolved_to()
+        if until_ms is not None:
+            last = min(last, await stores.ledger.first_since(until_ms) - 1)
+        return await stores.ledger.balance(first, last)
+
+
+def _show(found: Balance, since_ms: int, until_ms: int, out: Console) -> None:
+    out.print(f"accepted {moment(since_ms)} to {moment(until_ms)} UTC, #{found.first:,} to #{found.last:,}")
+    out.print()
+    if not found.accepted:
+        out.print("Nothing was accepted then.")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("")
+    for name in ("accepted", *(one.name for one in found.pipelines)):
+        table.add_column(plain(name, 24), justify="right", no_wrap=True)
+    for label, of_all, each in _rows(found):
+        style = "bold red" if label == "missing" else ""
+        table.add_row(Text(label, style), of_all, *(Text(f"{count:,}" if count else "·", style) for count in each))
+    print_trimmed(out, table)
+    out.print()
+    for one in found.pipelines:
+        for line in _uneven(one):
+            out.print(Text(f"{plain(one.name)}: {line}", "bold red"), soft_wrap=True)
+    if found.is_even:
+        out.print(Text("It balances: every accepted event stands at exactly one fate in every pipeline.", "green"))
+
+
+def _rows(found: Balance) -> Sequence[tuple[str, str, list[int]]]:
+    """Give the table's rows: what, how many of all, how many in each pipeline."""
+    pipelines = found.pipelines
+    rows = [("all", f"{found.accepted:,}", [found.accepted] * len(pipelines))]
+    rows.append(("duplicate", f"{found.duplicates:,}", [found.duplicates] * len(pipelines)))
+    rows += [(fate.value, "", [one.fates.get(fate, 0) for one in pipelines]) for fate in Fate]
+    rows.append(("not reached yet", "", [one.not_reached for one in pipelines]))
+    rows.append(("before it began", "", [one.before_it_began for one in pipelines]))
+    rows.append(("missing", "", [one.missing for one in pipelines]))
+    return [row for row in rows if any(row[2]) or row[0] == "all"]
+
+
+def _uneven(one: PipelineBalance) -> list[str]:
+    lines = []
+    if one.missing > 0:
+        lines.append(f"does not balance: {one.missing:,} events stand nowhere")
+    if one.missing < 0:
+        lines.append(f"does not balance: {-one.missing:,} events count twice")
+    if one.lost:
+        lines.append(f"left open and kept nowhere: {', '.join(f'#{seq}' for seq in one.lost)}")
+    return lines

@@ -1,0 +1,27 @@
+"""Reading `--since` and `--until`: a span back from now, or a moment."""
+
+from datetime import UTC, datetime
+
+import click
+
+from edge.units import parse_duration_s
+
+ACCEPTED = "a duration such as 12h or 7d, or a moment such as 2026-11-21 or 2026-11-21T18:00 (UTC)"
+
+
+def read_moment(text: str, now_ms: int, option: str = "--since") -> int:
+    """Give milliseconds since 1970, not before them.
+
+    Raises:
+        UsageError: it is neither; `option` is named in what is said.
+    """
+    try:
+        return max(0, now_ms - round(parse_duration_s(text) * 1_000))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        told = f"{option}: {text!r} is neither a duration nor a moment; accepted is {ACCEPTED}"
+        raise click.UsageError(told) from error
+    return max(0, round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000))
