@@ -1,5 +1,6 @@
-"""An event, and its envelope: the bytes that the spool keeps."""
+"""An event, the keys by which it is known, and its envelope: the bytes that the spool keeps."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +83,16 @@ def server_source(name: str) -> str:
 def is_server(source: str) -> bool:
     """Tell whether a source is a server that showed a write key."""
     return source.startswith(_SERVER_PREFIX)
+
+
+def event_key(source: str, event_id: str) -> bytes:
+    """Give the 128-bit hash by which an event is known once per source."""
+    return hashlib.blake2b(f"{source}\0{event_id}".encode(), digest_size=16).digest()
+
+
+def order_key(order_id: str) -> bytes:
+    """Give the 128-bit hash by which a purchase is known once, whatever its source."""
+    return hashlib.blake2b(f"order\0{order_id}".encode(), digest_size=16).digest()
 
 
 def encode(event: Event) -> bytes:

@@ -15,12 +15,12 @@ from edge.consent_rules import ConsentSettings
 from edge.delivery import Request, Response
 from edge.drainer import PipelineDrainer, Sender
 from edge.drainer.health import Health
-from edge.event import Event, encode
+from edge.event import Event, encode, event_key
 from edge.ledger import Database, DeliveryLedger, LedgerSettings, LedgerView, ResolverLedger
 from edge.ledger.standing import JournalEntry, PipelineFate
 from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline, compile_pipeline
-from edge.resolver import Resolver, ResolverSettings, event_key
+from edge.resolver import Resolver, ResolverSettings
 from edge.secret import Secret
 from edge.spool import SpoolReader, SpoolSettings, SpoolWriter
 from tests.clock import FakeClock

@@ -8,14 +8,13 @@ from prometheus_client import CollectorRegistry
 
 from edge.app.lanes import LaneParts, Lanes
 from edge.app.reloading import Reloader, recall
-from edge.event import Event
+from edge.event import Event, event_key
 from edge.ledger import LedgerView
 from edge.ledger.database import fetch
 from edge.ledger.records import Revision
 from edge.ledger.standing import PipelineFate
 from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline
-from edge.resolver import event_key
 from tests.backroom import ENVIRON, HOSTS, PIPELINE, Backroom
 
 VIEWED = "Viewed Product"

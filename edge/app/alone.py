@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from edge.app.archives import ArchiveStore
 from edge.app.changing import Changes
-from edge.app.collecting import ledger_path, spool_settings
 from edge.app.control import Told
+from edge.app.folders import ledger_path, spool_settings
 from edge.app.keys import consent_key
 from edge.app.lock import take_lock
 from edge.app.repeating import Repeats

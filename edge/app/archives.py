@@ -10,10 +10,10 @@ import structlog
 from edge.destinations.archive import open_from_ms
 from edge.destinations.base import KeepsFiles
 from edge.errors import TransportFailed
+from edge.event import event_key
 from edge.identity import Traces
 from edge.ledger.erasing import LeftOver
 from edge.pipeline import Pipeline
-from edge.resolver import event_key
 from edge.transport import HttpTransport
 
 log = structlog.get_logger(__name__)

@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from edge.app.control import COLLECTOR_SOCKET, ControlServer, Told
+from edge.app.folders import ledger_path, spool_settings
 from edge.app.keys import cookie_keys
 from edge.app.report import Report, exposition
 from edge.clock import Clock
@@ -22,28 +23,12 @@ from edge.errors import StorageBusy, StorageFailed, StorageFull
 from edge.ledger import LedgerView
 from edge.metrics import CollectorMetrics
 from edge.shipped import shipped
-from edge.spool import SpoolSettings, SpoolWriter
+from edge.spool import SpoolWriter
 
 log = structlog.get_logger(__name__)
 
 REOPEN_EVERY_S = 1.0
 STOP_LIMIT_S = 10.0
-
-
-def spool_settings(config: Config) -> SpoolSettings:
-    """Give the spool's settings from the configuration."""
-    return SpoolSettings(
-        directory=config.data_dir / "spool",
-        max_bytes=config.spool.max_bytes,
-        free_bytes=config.spool.free_bytes,
-        segment_bytes=config.spool.segment_bytes,
-        segment_age_s=config.spool.segment_age_s,
-    )
-
-
-def ledger_path(config: Config) -> Path:
-    """Give the ledger's file."""
-    return config.data_dir / "ledger.db"
 
 
 class OpeningSpool:

@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 from edge.app.alone import make_eraser, make_resolver
 from edge.app.archives import ArchiveStore, tidy_archives
 from edge.app.changing import Changes
-from edge.app.collecting import ledger_path, spool_settings
 from edge.app.control import CONTROL_SOCKET, ControlServer
+from edge.app.folders import ledger_path, spool_settings
 from edge.app.keys import consent_key
 from edge.app.lanes import LaneParts, Lanes
 from edge.app.pulse import Pulse

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 from edge.app.alone import Alone, standing_in
-from edge.app.collecting import ledger_path
 from edge.app.control import CONTROL_SOCKET, NobodyAnswers, Told, ask
+from edge.app.folders import ledger_path
 from edge.cli.stores import Unavailable
 from edge.cli.surroundings import surroundings
 from edge.config import Config

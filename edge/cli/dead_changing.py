@@ -9,8 +9,8 @@ from dataclasses import asdict
 import click
 
 from edge.app.alone import Alone
-from edge.app.collecting import spool_settings
 from edge.app.control import Told
+from edge.app.folders import spool_settings
 from edge.cli.changing import change
 from edge.cli.dead_filters import letter_filters
 from edge.cli.options import with_config

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge.cli.dead_changing import drop_dead, replay_dead
 from edge.cli.dead_filters import letter_filters
+from edge.cli.lazily import Lazy, LazyGroup
 from edge.cli.options import with_config
 from edge.cli.screen import as_json, console, plain, plain_lines, pretty_body, print_trimmed
 from edge.cli.stores import open_stores
@@ -24,16 +24,20 @@ from edge.ledger.letters import MAX_SEARCHED, REASON_CLASSES, Letter, Letters
 MAX_LISTED = 2_000
 
 
-@click.group()
+VERBS = {
+    "list": Lazy("edge.cli.dead_letters:list_dead", "List dead letters, the newest first."),
+    "show": Lazy("edge.cli.dead_letters:show_dead", "Show why an event is dead, what was asked and answered."),
+    "replay": Lazy("edge.cli.dead_changing:replay_dead", "Send them again, through today's pipeline."),
+    "drop": Lazy("edge.cli.dead_changing:drop_dead", "Let them go, with request, answer and payload."),
+}
+
+
+@click.group(cls=LazyGroup, verbs=VERBS)
 def dead() -> None:
     """What a destination will never take, kept with the reason, the request and the answer."""
 
 
-dead.add_command(replay_dead)
-dead.add_command(drop_dead)
-
-
-@dead.command("list")
+@click.command("list")
 @letter_filters
 @click.option("--limit", type=click.IntRange(1, MAX_LISTED), default=50, show_default=True)
 @click.option("--json", "is_json", is_flag=True, help="One JSON object a line.")
@@ -50,7 +54,7 @@ def list_dead(config: Config, wanted: Letters, limit: int, is_json: bool) -> Non
         _show_list(found, surroundings().clock.now_ms(), console())
 
 
-@dead.command("show")
+@click.command("show")
 @click.argument("event_id")
 @click.option("--pipeline", metavar="NAME", help="Only this pipeline's letter.")
 @click.option("--json", "is_json", is_flag=True, help="One JSON object a line.")

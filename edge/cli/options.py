@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from edge.cli.problems import tell
-from edge.config import Config, find_config, load_config
+from edge.config import find_config, load_config
 from edge.errors import ConfigErrors
-from edge.pipeline import Pipeline, load_pipelines
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,9 +52,3 @@ class config_errors_exit:
         if isinstance(error, ConfigErrors):
             tell(error.problems)
             sys.exit(WRONG_USE)
-
-
-def pipelines_of(config: Config) -> list[Pipeline]:
-    """Load the configured pipelines; print every problem and exit 2 when there is one."""
-    with config_errors_exit():
-        return load_pipelines(config.pipelines, os.environ)

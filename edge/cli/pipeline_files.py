@@ -1,11 +1,14 @@
 """Pipeline files for looking at: one with an error or a variable that is not set must not hide the others."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.cli.options import config_errors_exit
+from edge.config import Config
 from edge.errors import ConfigErrors, Problem
-from edge.pipeline import Pipeline, load_pipeline
+from edge.pipeline import Pipeline, load_pipeline, load_pipelines
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,12 @@ class Loaded:
     pipelines: Mapping[str, Pipeline]
     unset: tuple[str, ...]
     problems: tuple[Problem, ...]
+
+
+def pipelines_of(config: Config) -> list[Pipeline]:
+    """Load the configured pipelines; print every problem and exit 2 when there is one."""
+    with config_errors_exit():
+        return load_pipelines(config.pipelines, os.environ)
 
 
 def load_leniently(files: Iterable[Path], environ: Mapping[str, str]) -> Loaded:

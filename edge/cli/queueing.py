@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge.app.collecting import spool_settings
+from edge.app.folders import spool_settings
 from edge.cli.balancing import balance
 from edge.cli.options import with_config
 from edge.cli.pipeline_files import load_leniently

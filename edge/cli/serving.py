@@ -7,7 +7,8 @@ from typing import NoReturn
 import click
 
 from edge.app.serving import ROLES, serve_all, serve_one
-from edge.cli.options import pipelines_of, with_config
+from edge.cli.options import with_config
+from edge.cli.pipeline_files import pipelines_of
 from edge.config import Config
 
 

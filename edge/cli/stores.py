@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from edge.app.collecting import ledger_path, spool_settings
+from edge.app.folders import ledger_path, spool_settings
 from edge.config import Config
 from edge.event import BROWSER_SOURCE, Event, decode, server_source
 from edge.ledger import LedgerView

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from edge.cli.stores import Stores, event_of
 from edge.consent import Purpose, names_of
-from edge.event import Event
+from edge.event import Event, event_key, order_key
 from edge.ledger.looking import VisitorView
 from edge.ledger.records import JournalFate, Quarantined
 from edge.ledger.standing import JournalEntry, PipelineFate
 from edge.pipeline import Pipeline
-from edge.resolver import event_key, order_key
 from edge.server_wire import event_id
 
 # How much of what is not resolved yet is searched for an id.

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from edge.app.collecting import ledger_path
+from edge.app.folders import ledger_path
 from edge.cli.following import Accepted, Became, Follower, Item, Wanted
 from edge.cli.options import with_config
 from edge.cli.screen import as_json, console, plain

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 import orjson
-from google.auth import crypt, jwt
 
 from edge.delivery import Outcome, Refused, Request, Response, Retry, Throttled
 from edge.destinations.answers import object_of, retry_after_s
@@ -94,6 +93,8 @@ def _parsed(text: str) -> Any:
 
 def _signer(private_key: str, key_id: object) -> Any:
     """Give what signs with an RSA key; tried at once, so that a key of another kind is refused when it is read."""
+    from google.auth import crypt
+
     try:
         known_as = key_id if isinstance(key_id, str) else None
         signer = crypt.RSASigner.from_string(private_key, known_as)  # type: ignore[no-untyped-call]
@@ -133,6 +134,8 @@ class Tokens:
 
     def _form(self, grant: ServiceAccount | AuthorizedUser, now_ms: int) -> bytes:
         if isinstance(grant, ServiceAccount):
+            from google.auth import jwt
+
             now_s = now_ms // 1_000
             claims = {"iss": grant.email, "scope": self._scope, "aud": TOKEN_URL, "iat": now_s}
             assertion = jwt.encode(grant.signer, {**claims, "exp": now_s + ASSERTION_S})  # type: ignore[no-untyped-call]

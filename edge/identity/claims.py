@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final
 
-import phonenumbers
-
 from edge.jsontree import JSON
 from edge.person import KINDS, Identifiers, Kind
 
@@ -83,6 +81,8 @@ def _email(text: str) -> str | None:
 
 
 def _phone(text: str, region: str) -> str | None:
+    import phonenumbers
+
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:

@@ -1,7 +1,6 @@
 """The resolver: reads the spool once, in order, and decides each event's visitor, person and consent."""
 
-from edge.resolver.arriving import event_key, order_key
 from edge.resolver.rules import Limits
 from edge.resolver.stepping import PAGE_EVENTS, Resolver, ResolverSettings
 
-__all__ = ["PAGE_EVENTS", "Limits", "Resolver", "ResolverSettings", "event_key", "order_key"]
+__all__ = ["PAGE_EVENTS", "Limits", "Resolver", "ResolverSettings"]

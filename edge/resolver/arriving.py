@@ -1,6 +1,5 @@
-"""An event on its arrival in the resolver: what it claims, and the keys by which it is known."""
+"""An event on its arrival in the resolver, and what it claims."""
 
-import hashlib
 from typing import NamedTuple
 
 from edge.event import Event
@@ -24,13 +23,3 @@ class Arrived(NamedTuple):
     level: int = BROWSER_LEVEL
     order_id: str | None = None
     marks: Marks | None = None
-
-
-def event_key(source: str, event_id: str) -> bytes:
-    """Give the 128-bit hash by which an event is known once per source."""
-    return hashlib.blake2b(f"{source}\0{event_id}".encode(), digest_size=16).digest()
-
-
-def order_key(order_id: str) -> bytes:
-    """Give the 128-bit hash by which a purchase is known once, whatever its source."""
-    return hashlib.blake2b(f"order\0{order_id}".encode(), digest_size=16).digest()

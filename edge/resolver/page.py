@@ -6,7 +6,7 @@ from dataclasses import replace
 from edge.consent import Answer, Decision, Purpose
 from edge.consent_platforms import Heard
 from edge.consent_rules import Verdict, agreed, judge
-from edge.event import BROWSER_SOURCE, Event, is_server
+from edge.event import BROWSER_SOURCE, Event, is_server, order_key
 from edge.identity import BROWSER_LEVEL, NOBODY, Change, Claim, link, says_nothing_new, session_of
 from edge.jsontree import JSON
 from edge.ledger.consent_log import consent_rows
@@ -21,7 +21,7 @@ from edge.ledger.records import (
     VisitorState,
 )
 from edge.person import Alias, Fact, Kind, VendorId
-from edge.resolver.arriving import Arrived, order_key
+from edge.resolver.arriving import Arrived
 from edge.resolver.late import is_named_late, is_of_late_browser
 from edge.resolver.rules import Rules
 from edge.resolver.vendor_news import device_of, lent, told_by

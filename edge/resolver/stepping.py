@@ -14,12 +14,12 @@ from edge.consent import ALL_PURPOSES, Purpose
 from edge.consent_platforms import MEANINGS, Heard, Hearing, Meanings
 from edge.consent_rules import ConsentSettings
 from edge.errors import StorageFull
-from edge.event import BROWSER_SOURCE, Event, decode, is_server
+from edge.event import BROWSER_SOURCE, Event, decode, event_key, is_server, order_key
 from edge.identity import BROWSER_LEVEL, NOBODY, claim_from, level_of
 from edge.ledger import ResolverLedger
 from edge.ledger.records import Known, Resolution, VisitorState
 from edge.metrics import DrainerMetrics
-from edge.resolver.arriving import Arrived, event_key, order_key
+from edge.resolver.arriving import Arrived
 from edge.resolver.late import marks_of, may_be_late
 from edge.resolver.page import DAY_MS, Page
 from edge.resolver.remembering import MAX_BROWSERS, Memory

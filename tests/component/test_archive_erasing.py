@@ -11,9 +11,9 @@ import pytest_asyncio
 from edge.app.archives import ArchiveStore
 from edge.archive_files import ArchiveFiles
 from edge.delivery import Append
+from edge.event import event_key
 from edge.identity import Traces
 from edge.ledger.erasing import LeftOver
-from edge.resolver import event_key
 from edge.transport import HttpTransport
 from tests.pipeline_files import MINIMAL, compiled
 

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from edge.event import Event
+from edge.event import Event, event_key
 from edge.ledger import LedgerView
 from edge.ledger.records import JournalFate
-from edge.resolver import event_key
 from tests.backroom import Backroom
 
 FOLDER = Path(__file__).parents[1] / "stories"

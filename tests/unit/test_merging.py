@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from edge.consent_platforms import NOTHING
 from edge.consent_rules import ConsentSettings
-from edge.event import Event
+from edge.event import Event, event_key
 from edge.identity import claim_from, level_of, link, merge
 from edge.identity.linking import Claim
 from edge.ledger.records import Known, Resolution
 from edge.person import Alias
-from edge.resolver.arriving import Arrived, event_key
+from edge.resolver.arriving import Arrived
 from edge.resolver.page import Page
 from edge.resolver.rules import Limits
 from edge.secret import Secret
