@@ -1,5 +1,6 @@
 """Delivery in words: what becomes of an event, what is said to a destination and what it answers."""
 
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -198,6 +199,12 @@ class DeadLetter:
     request: str = ""
     response: str = ""
     payload: bytes = field(default=b"", repr=False)
+
+
+def told_of(reason: str) -> str:
+    """Give what logs and reports may tell of a reason: its status; the vendor's words stay in the ledger."""
+    status = re.match(r"[0-9]{3}(?![0-9])", reason)
+    return status[0] if status else "refused"
 
 
 def backoff_s(attempt: int, uniform: Uniform) -> float:

@@ -10,7 +10,7 @@ import structlog
 
 from edge.budget import Budget
 from edge.clock import Clock
-from edge.delivery import CAP_S, Fate
+from edge.delivery import CAP_S, Fate, told_of
 from edge.drainer.batching import batch_size, is_backlog
 from edge.drainer.health import UNLIMITED, Health
 from edge.drainer.sending import Job, Sender
@@ -232,7 +232,9 @@ class PipelineDrainer:
         self._sorter.paused = await self.ledger.pause()
         self._metrics.paused.labels(self.pipeline.name).set(1 if reason else 0)
         if reason:
-            log.error("pipeline paused: its credentials are refused", pipeline=self.pipeline.name, reason=reason)
+            log.error(
+                "pipeline paused: its credentials are refused", pipeline=self.pipeline.name, reason=told_of(reason)
+            )
         else:
             log.info("pipeline goes on", pipeline=self.pipeline.name)
 

@@ -6,7 +6,7 @@ import structlog
 
 from edge.budget import Budget
 from edge.clock import Clock
-from edge.delivery import Delivered, Outcome, Refused, Rejected, Throttled, Uniform, backoff_s
+from edge.delivery import Delivered, Outcome, Refused, Rejected, Throttled, Uniform, backoff_s, told_of
 from edge.destinations.base import CanErase, Destination, KeepsFiles
 from edge.drainer.talking import converse
 from edge.identity import Named
@@ -108,7 +108,7 @@ class VendorEraser:
             case Delivered():
                 await self._ledger.note_end(call, "done", "")
             case Refused(reason) | Rejected(reason):
-                log.error("a vendor refuses to erase", pipeline=call.pipeline, reason=reason)
+                log.error("a vendor refuses to erase", pipeline=call.pipeline, reason=told_of(reason))
                 await self._ledger.note_end(call, "refused", reason)
             case _ if now_ms - call.since_ms > GIVE_UP_AFTER_S * 1_000:
                 await self._ledger.note_end(call, "refused", TOO_LONG)

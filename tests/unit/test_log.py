@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+from edge.delivery import told_of
+
 PROGRAM = """
 import structlog
 from edge.delivery import Request
@@ -29,3 +33,19 @@ def test_an_unforeseen_error_is_logged_without_payload_address_or_key():
     assert "ValueError at <string>" in told.stderr
     assert "task ended unasked" in told.stderr
     assert "canary" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("401 not_authenticated", "401"),
+        ("403 203.0.113.77 at /o-4711; and 2 more", "403"),
+        ("410", "410"),
+        ("447700900911", "refused"),
+        ("invalid_grant visitor@shop.example", "refused"),
+        ("", "refused"),
+    ],
+)
+def test_of_a_vendors_reason_only_the_status_is_told(reason: str, told: str) -> None:
+    """A code or a place in the payload may be an order number or an address just as well."""
+    assert told_of(reason) == told
