@@ -21,6 +21,21 @@ class CollectorMetrics:
         self._cookies = Counter("edge_vendor_cookies_unreadable", told, ["cookie"], registry=registry)
         self._bytes = Counter("edge_request_bytes", "Body bytes received, before decompression.", registry=registry)
         self._children: dict[tuple[str, ...], Counter] = {}
+        room = {
+            name: Gauge(f"edge_{name}", text, registry=registry)
+            for name, text in {
+                "spool_bytes": "What accepted events take on the disk.",
+                "spool_limit_bytes": "The most they may take.",
+                "disk_free_bytes": "What is free on the data directory's disk.",
+                "disk_free_limit_bytes": "What must stay free; below it events are refused.",
+            }.items()
+        }
+        self._room = list(room.values())
+
+    def room(self, *sizes: int) -> None:
+        """Show the spool's size and limit, and the disk's free bytes and their limit, in this order."""
+        for gauge, size_bytes in zip(self._room, sizes, strict=True):
+            gauge.set(size_bytes)
 
     def request(self, endpoint: str, status: int) -> None:
         """Count one answer."""
@@ -87,3 +102,22 @@ class DrainerMetrics:
         self.file_problems = gauge("edge_pipeline_file_problems", "Problems of a pipeline's file.", "file")
         self.cursor = gauge("edge_pipeline_cursor", "The last sequence number that a pipeline has passed.", "pipeline")
         self.resolver_cursor = gauge("edge_resolver_cursor", "The last resolved sequence number.")
+        self.resolver_lag = gauge("edge_resolver_lag_seconds", "How far decisions may lie behind arrivals.")
+        self.oldest = gauge(
+            "edge_pipeline_oldest_seconds", "Age of the oldest event that is behind or waiting.", "pipeline"
+        )
+
+
+class SupervisorMetrics:
+    """What the supervisor counts. `process` is collector or drainer, `alert` one of `edge.alerting.Kind`.
+
+    `about` is a configured pipeline, a pipeline file or a process; `result` is told or failed.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.restarts = Counter(
+            "edge_process_restarts", "Processes that ended unasked.", ["process"], registry=registry
+        )
+        self.ready = Gauge("edge_process_ready", "1 while a process can do its work.", ["process"], registry=registry)
+        self.raised = Gauge("edge_alert_raised", "1 for an alert that stands.", ["alert", "about"], registry=registry)
+        self.messages = Counter("edge_alert_messages", "Tries to tell of an alert.", ["result"], registry=registry)

@@ -25,6 +25,10 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _HOST_PORT = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
 _ORIGIN = re.compile(r"(?P<scheme>https?)://(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+_ADDRESS = re.compile(
+    r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)(?::(?P<port>[0-9]{1,5}))?(?:[/?][!-~]*)?",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 _SOURCE = re.compile(SOURCE_PATTERN)
 _PORTS = {"http": "80", "https": "443"}
@@ -126,6 +130,12 @@ def find_address(text: str) -> Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is the address of something on the web, without login and fragment."""
+    found = _ADDRESS.fullmatch(text)
+    return found is not None and "#" not in text and int(found["port"] or 0) <= MAX_PORT
 
 
 def parse_source(text: str) -> str:

@@ -56,9 +56,9 @@ def size(description: str, **facts: object) -> Shape:
     return word(description, _amount(SIZE_UNITS_BYTES), **_told(SIZE), **facts)
 
 
-def reference(description: str) -> Shape:
+def reference(description: str, **facts: object) -> Shape:
     """Give a credential that can only come from the environment."""
-    return _credential(description, REFERENCE)
+    return {**_credential(description, REFERENCE), **facts}
 
 
 def secret(description: str) -> Shape:

@@ -23,6 +23,8 @@ ENVIRON = {
     "SHORT_KEY": "hunter2",
     "COLON_KEY": "c" * 20 + ":" + "d" * 20,
     "EMPTY_KEY": "",
+    "HTTP_ADDRESS": "http://hooks.example/alerts?token=hunter2",
+    "NO_ADDRESS": "https://hunter2@hooks.example/",
     "EDGE_CONFIG": "",
     "COLUMNS": "100",
     "NO_COLOR": "1",

@@ -1,15 +1,18 @@
 """Process A: the collector over the spool it writes."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import sqlite3
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from edge.alerting import CollectorVitals
 from edge.app.control import COLLECTOR_SOCKET, ControlServer, Told
 from edge.app.folders import ledger_path, spool_settings
 from edge.app.keys import cookie_keys
@@ -24,6 +27,7 @@ from edge.ledger import LedgerView
 from edge.metrics import CollectorMetrics
 from edge.shipped import shipped
 from edge.spool import SpoolWriter
+from edge.spool.room import directory_bytes, free_bytes
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +82,7 @@ class CollectingProcess:
     def __init__(self, config: Config, clock: Clock, stop: asyncio.Event) -> None:
         self._config, self._stop = config, stop
         self._registry = CollectorRegistry()
+        self._metrics = CollectorMetrics(self._registry)
         self._spool = OpeningSpool(config, clock, stop)
         self._collector = Collector(
             CollectorSettings(
@@ -99,7 +104,7 @@ class CollectingProcess:
             clock=clock,
             random_bytes=secrets.token_bytes,
             assets=Assets(*(shipped(f"static/datafly.js{coding}").read_bytes() for coding in ("", ".br", ".gz"))),
-            metrics=CollectorMetrics(self._registry),
+            metrics=self._metrics,
         )
 
     async def run(self) -> int:
@@ -133,9 +138,19 @@ class CollectingProcess:
         if writer is not None and self._spool.trouble and writer.has_room():
             self._spool.trouble = ""
         detail = {"last_seq": writer.last_seq if writer else None, "trouble": self._spool.trouble or None}
-        return Report(
-            self.role, os.getpid(), writer is not None and not self._spool.trouble, detail, exposition(self._registry)
-        )
+        is_ready = writer is not None and not self._spool.trouble
+        vitals = self._vitals(writer) if writer is not None else None
+        metrics = exposition(self._registry)
+        return Report(self.role, os.getpid(), is_ready, detail, metrics, vitals=asdict(vitals) if vitals else None)
+
+    def _vitals(self, writer: SpoolWriter) -> CollectorVitals | None:
+        """Measure the room; None where the disk does not answer, which `trouble` tells."""
+        settings = spool_settings(self._config)
+        with contextlib.suppress(OSError):
+            used, free = directory_bytes(settings.directory), free_bytes(settings.directory)
+            self._metrics.room(used, settings.max_bytes, free, settings.free_bytes)
+            return CollectorVitals(writer.last_seq, used, settings.max_bytes, free, settings.free_bytes)
+        return None
 
 
 async def resolved_to(path: Path) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 
 import structlog
@@ -20,10 +21,12 @@ from edge.app.pulse import Pulse
 from edge.app.reloading import Reloader, recall
 from edge.app.repeating import Repeats
 from edge.app.report import Report, exposition
+from edge.app.vitals import VitalSigns
 from edge.app.watching import changes_of
 from edge.archive_files import ArchiveFiles
 from edge.clock import Clock
 from edge.config import Config
+from edge.delivery import told_of
 from edge.drainer import Eraser, Housekeeping, Replayer, VendorEraser
 from edge.errors import StorageFailed
 from edge.foreign_links import hosts_of
@@ -73,6 +76,7 @@ class DrainingProcess:
         self._vendors: VendorEraser
         self._replayer: Replayer
         self._control: ControlServer
+        self._vitals: VitalSigns
         self._is_open = False
         self._failure: StorageFailed | None = None
 
@@ -85,15 +89,19 @@ class DrainingProcess:
         self._lanes = self._make_lanes()
         self._reloader = self._make_reloader()
         await self._reloader.open()
+        self._vitals = VitalSigns(
+            ledger_path(self._config), self._resolver, self._lanes, self._reloader, self._metrics, self._clock
+        )
         self._is_open = True
         await self._start_changes()
-        jobs = {
+        jobs: dict[str, Callable[[], Awaitable[None]]] = {
             "resolver": self._resolve,
             "reloading": self._reload,
             "housekeeping": self._housekeep,
             "erasing": self._erase,
             "vendors": self._ask_vendors,
             "replaying": self._replay,
+            "vitals": partial(self._vitals.follow, self._stop, self._pulse.rest),
         }
         self._tasks = {name: asyncio.create_task(self._keep(name, work)) for name, work in jobs.items()}
         log.info("drainer works", pipelines={pipeline.name: pipeline.hash for pipeline in self._lanes.pipelines})
@@ -111,9 +119,13 @@ class DrainingProcess:
             "resolved_to": self._resolver.cursor,
             "pipelines": {pipeline.name: pipeline.hash for pipeline in self._lanes.pipelines},
             "pipeline_problems": self._reloader.problems,
-            "paused": self._lanes.paused,
+            "paused": {name: told_of(reason) for name, reason in self._lanes.paused.items()},
         }
-        return Report(self.role, os.getpid(), self._failure is None, detail, exposition(self._registry))
+        vitals = self._vitals.now()
+        metrics = exposition(self._registry)
+        return Report(
+            self.role, os.getpid(), self._failure is None, detail, metrics, vitals=asdict(vitals) if vitals else None
+        )
 
     def _make_resolver(self) -> Resolver:
         return make_resolver(

@@ -22,7 +22,7 @@ def cookie_keys(configured: tuple[Secret, ...], data_dir: Path) -> tuple[Secret,
     """
     if configured:
         return configured
-    return (_own(data_dir / NAME, "no cookie key configured: made one"),)
+    return (_own(data_dir / NAME, "the cookie: none is configured"),)
 
 
 def consent_key(data_dir: Path) -> Secret:
@@ -31,7 +31,7 @@ def consent_key(data_dir: Path) -> Secret:
     Raises:
         StorageFailed: it is neither there nor can it be written.
     """
-    return _own(data_dir / CONSENT_NAME, "made the consent log's key: without it nothing can be proved of anybody")
+    return _own(data_dir / CONSENT_NAME, "the consent log: without it nothing can be proved of anybody")
 
 
 def find_consent_key(data_dir: Path) -> Secret | None:
@@ -40,11 +40,11 @@ def find_consent_key(data_dir: Path) -> Secret | None:
     return _own(path, "") if path.exists() else None
 
 
-def _own(path: Path, said: str) -> Secret:
+def _own(path: Path, made_for: str) -> Secret:
     try:
         if not path.exists():
             _make(path)
-            log.warning(said, file=str(path))
+            log.warning("key made", key=made_for, file=str(path))
         return Secret(path.read_text("ascii").strip())
     except OSError as error:
         raise StorageFailed(f"{path} cannot be made or read: {error.strerror}") from error

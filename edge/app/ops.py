@@ -15,8 +15,8 @@ State = Callable[[], Mapping[str, Report | None]]
 class OpsListener:
     """Shows the latest reports."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, state: State, own_metrics: Callable[[], str] = str) -> None:
+        self._state, self._own_metrics = state, own_metrics
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> None:
@@ -56,7 +56,9 @@ class OpsListener:
 
     async def _metrics(self, _: web.Request) -> web.Response:
         texts = [report.metrics for report in self._state().values() if report is not None]
-        return web.Response(body="".join(texts).encode(), content_type="text/plain", charset="utf-8")
+        return web.Response(
+            body="".join([*texts, self._own_metrics()]).encode(), content_type="text/plain", charset="utf-8"
+        )
 
 
 def _part(report: Report | None) -> dict[str, Any]:

@@ -59,6 +59,11 @@ class Reloader:
         more = [f"and {len(texts) - MAX_SHOWN} more: edge check shows all"] if len(texts) > MAX_SHOWN else []
         return [_shown(text) for text in texts[:MAX_SHOWN]] + more
 
+    @property
+    def problem_counts(self) -> dict[str, int]:
+        """How many problems files have now, of those that have any; bounded."""
+        return {_shown(file): len(found) for file, found in list(self._problems.items())[:MAX_SHOWN]}
+
     async def open(self) -> None:
         """Let go on what ran when the last process ended, then run what the folder says.
 
@@ -152,8 +157,13 @@ class Reloader:
         new = [file for file, problems in decision.problems.items() if before.get(file) != problems]
         for file in new:
             first, runs = decision.problems[file][0], decision.pipelines.get(file)
-            shown = {"problems": len(decision.problems[file]), "first": _shown(str(first))}
-            log.error("pipeline file refused", file=_shown(file), **shown, goes_on_as=runs.hash if runs else None)
+            log.error(
+                "pipeline file refused",
+                file=_shown(file),
+                problems=len(decision.problems[file]),
+                first=_shown(str(first)),
+                goes_on_as=runs.hash if runs else None,
+            )
         for file in before.keys() - decision.problems.keys():
             log.info("pipeline file has no problem any more", file=_shown(file))
         self._metrics.file_problems.clear()

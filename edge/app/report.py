@@ -16,7 +16,7 @@ REPORT_UNREADY_EVERY_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a process is. `fatal` says why it ends and must not be started again."""
+    """How a process is. `fatal` says why it ends and must not be started again, `vitals` what alerts are judged by."""
 
     role: str
     pid: int
@@ -24,6 +24,7 @@ class Report:
     detail: dict[str, Any] = field(default_factory=dict)
     metrics: str = ""
     fatal: str = ""
+    vitals: dict[str, Any] | None = None
 
 
 def encode_report(report: Report) -> bytes:

@@ -2,23 +2,31 @@
 
 import asyncio
 import os
+import random
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 import structlog
 import uvloop
+from prometheus_client import CollectorRegistry
 
+from edge.app.alert_memory import AlertMemory
+from edge.app.alerts import AlertDesk
 from edge.app.collecting import CollectingProcess
 from edge.app.draining import DrainingProcess
 from edge.app.lock import take_lock
 from edge.app.ops import OpsListener
-from edge.app.report import Report, Reporter
+from edge.app.pulse import Pulse
+from edge.app.report import Report, Reporter, exposition
 from edge.app.supervisor import Supervisor
 from edge.clock import SystemClock
 from edge.config import Config
 from edge.errors import StorageError, StorageTaken
 from edge.log import configure_logs
+from edge.metrics import SupervisorMetrics
+from edge.transport import HttpTransport
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +34,7 @@ ROLES = ("collector", "drainer")
 # A supervisor was killed and another one started at once: its orphans need up to this long to end.
 ORPHANS_END_S = 15.0
 LOCK_EVERY_S = 0.1
+ALERT_TIMEOUT_S = 10.0
 
 
 class _Part(Protocol):
@@ -63,15 +72,45 @@ async def _supervise(config: Config, arguments: Sequence[str]) -> int:
     except StorageError as error:
         log.warning("no lock for now", reason=str(error))
         lock = -1
-    supervisor = Supervisor(ROLES, arguments, stop)
-    ops = OpsListener(supervisor.reports)
+    registry = CollectorRegistry()
+    metrics = SupervisorMetrics(registry)
+    supervisor = Supervisor(ROLES, arguments, stop, metrics)
+    ops = OpsListener(supervisor.reports, lambda: exposition(registry))
     if not await _listen(ops, config):
         return 1
     try:
-        return await supervisor.run()
+        async with _alerting(supervisor, config, metrics, stop):
+            return await supervisor.run()
     finally:
         await ops.stop()
         del lock
+
+
+@asynccontextmanager
+async def _alerting(
+    supervisor: Supervisor, config: Config, metrics: SupervisorMetrics, stop: asyncio.Event
+) -> AsyncIterator[None]:
+    """Judge and tell beside the supervisor, which never waits for it."""
+    transport = HttpTransport(timeout_s=ALERT_TIMEOUT_S)
+    await transport.open()
+    desk = AlertDesk(
+        config.alerts,
+        config.site.name,
+        seen=supervisor.seen,
+        transport=transport,
+        clock=SystemClock(),
+        memory=AlertMemory(config.data_dir / "alerts.json"),
+        metrics=metrics,
+        uniform=random.uniform,
+        rest=Pulse(stop).rest,
+    )
+    running = asyncio.create_task(desk.run(stop))
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await transport.close()
 
 
 async def _serve_part(role: str, config: Config, report_fd: int | None) -> int:
@@ -111,6 +150,8 @@ async def _take_role(role: str, config: Config, stop: asyncio.Event, *, patience
 async def _with_reports(part: _Part, config: Config, report_fd: int | None, stop: asyncio.Event) -> int:
     ops: OpsListener | None = None
     if report_fd is None:
+        if config.alerts.webhook is not None:
+            log.warning("nobody is told of alerts: a part that runs alone sends none")
         ops = OpsListener(lambda: _only(part))
         if not await _listen(ops, config):
             return 1

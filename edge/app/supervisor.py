@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from edge.alerting import CollectorVitals, DrainerVitals, Seen, find_vitals
 from edge.app.report import Report, decode_report
+from edge.metrics import SupervisorMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -31,12 +33,16 @@ class _Child:
     wait_s: float = FIRST_WAIT_S
     fatal: str = ""
     started_s: float = field(default=0.0)
+    deaths: int = 0
 
 
 class Supervisor:
     """Keeps two children running until told to stop."""
 
-    def __init__(self, roles: Sequence[str], arguments: Sequence[str], stop: asyncio.Event) -> None:
+    def __init__(
+        self, roles: Sequence[str], arguments: Sequence[str], stop: asyncio.Event, metrics: SupervisorMetrics
+    ) -> None:
+        self._metrics = metrics
         self._children = [_Child(role) for role in roles]
         self._arguments, self._stop = list(arguments), stop
 
@@ -44,6 +50,20 @@ class Supervisor:
         """Give each role's report, None when it is older than a few seconds."""
         now_s = time.monotonic()
         return {c.role: c.report if now_s - c.reported_s < REPORT_VALID_S else None for c in self._children}
+
+    def seen(self) -> Seen:
+        """Give all that alerts are judged by."""
+        reports = self.reports()
+        vitals = [find_vitals(report.vitals) for report in reports.values() if report is not None]
+        is_ready = {role: report is not None and report.is_ready for role, report in reports.items()}
+        for role, one in is_ready.items():
+            self._metrics.ready.labels(role).set(one)
+        return Seen(
+            next((one for one in vitals if isinstance(one, CollectorVitals)), None),
+            next((one for one in vitals if isinstance(one, DrainerVitals)), None),
+            is_ready,
+            {child.role: child.deaths for child in self._children},
+        )
 
     async def run(self) -> int:
         """Run until told to stop, or until a child says that starting again is of no use."""
@@ -62,6 +82,8 @@ class Supervisor:
                 return
             if self._stop.is_set():
                 return
+            child.deaths += 1
+            self._metrics.restarts.labels(child.role).inc()
             is_steady = time.monotonic() - child.started_s > STEADY_AFTER_S
             child.wait_s = FIRST_WAIT_S if is_steady else min(LONGEST_WAIT_S, child.wait_s * 2)
             log.error("process ended, starting it again", process=child.role, code=code, after_s=child.wait_s)

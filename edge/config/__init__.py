@@ -6,6 +6,7 @@
 from edge.config.loading import CONFIG_FILE, Survey, find_config, load_config, parse_config, survey_config
 from edge.config.sections import ANSWERS, GPC_EFFECTS
 from edge.config.values import (
+    AlertsConfig,
     CollectorConfig,
     Config,
     ConsentConfig,
@@ -23,6 +24,7 @@ __all__ = [
     "ANSWERS",
     "CONFIG_FILE",
     "GPC_EFFECTS",
+    "AlertsConfig",
     "CollectorConfig",
     "Config",
     "ConsentConfig",

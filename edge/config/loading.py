@@ -14,7 +14,7 @@ from edge.yamlfile import load_yaml, read_text
 
 CONFIG_FILE = Path("config/edge.yaml")
 
-_NOT_YET = {"hooks": "webhooks", "limits": "limits", "alerts": "alerts"}
+_NOT_YET = {"hooks": "webhooks", "limits": "limits"}
 
 
 def find_config(given: str | None, environ: Mapping[str, str], folder: Path = Path()) -> Path:
@@ -92,6 +92,7 @@ def _read(text: str, file: Path, environ: Mapping[str, str], problems: Problems)
         consent=sections.consent(reader.section("consent")),
         drainer=sections.drainer(reader.section("drainer")),
         write_keys=sections.write_keys(reader),
+        alerts=sections.alerts(reader.section("alerts")),
     )
     for key, subject in _NOT_YET.items():
         _not_yet(reader, key, subject)

@@ -1,13 +1,17 @@
 """Reading each section of the configuration; what is wrong is collected in the reader's problems."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from edge import places
+from edge.alerting import Limits, key_of_secret
 from edge.config.values import (
     DAY_S,
     GB,
     MB,
+    AlertsConfig,
     CollectorConfig,
     ConsentConfig,
     CookieConfig,
@@ -25,8 +29,11 @@ from edge.secret import Secret
 from edge.settings import REFERENCE, Reader
 from edge.units import SIZE_UNITS_BYTES, shown
 
+Amount = TypeVar("Amount", int, float)
+
 MIN_COOKIE_KEY = 32
 MIN_WRITE_KEY = 16
+MAX_ALERT_COUNT = 100_000
 ANSWERS = ("granted", "denied", "wait")
 GPC_EFFECTS = ("deny", "ignore")
 
@@ -197,4 +204,61 @@ def _unfit(key: Secret, entry: Reader, earlier: list[WriteKeyConfig]) -> str:
         return "holds a key that HTTP's Basic authentication cannot carry; accepted are ASCII characters but the colon"
     if any(one.key == key for one in earlier):
         return "holds the key of an earlier name as well; accepted is a key of its own"
+    return ""
+
+
+def alerts(reader: Reader) -> AlertsConfig:
+    default = AlertsConfig()
+    alerts = AlertsConfig(
+        webhook=reader.optional_secret("webhook"),
+        secret=reader.optional_secret("secret"),
+        allow_http=reader.boolean("allow_http", default.allow_http),
+        repeat_s=_unless_null(reader, "repeat", partial(reader.duration_s, minimum=60), default.repeat_s),
+        limits=_limits(reader, default.limits),
+    )
+    if alerts.webhook and (problem := _no_address(alerts.webhook, is_http_allowed=alerts.allow_http)):
+        reader.refuse("webhook", problem)
+    if alerts.secret is not None and not reader.is_unread("secret"):
+        try:
+            key_of_secret(alerts.secret.reveal())
+        except ValueError as error:
+            reader.refuse("secret", f"this value is not a secret to sign with; {error}")
+    reader.done()
+    return alerts
+
+
+def _limits(reader: Reader, default: Limits) -> Limits:
+    """Give from where on something is wrong; null takes a judgement away."""
+    duration = partial(reader.duration_s, minimum=1)
+    count = partial(reader.integer, minimum=1, maximum=MAX_ALERT_COUNT)
+    percent = partial(reader.integer, minimum=1, maximum=100)
+    return Limits(
+        queue_age_s=_unless_null(reader, "queue_age", duration, default.queue_age_s),
+        dead_letters=_unless_null(reader, "dead_letters", count, default.dead_letters),
+        resolver_lag_s=_unless_null(reader, "resolver_lag", duration, default.resolver_lag_s),
+        spool_percent=_unless_null(reader, "spool_percent", percent, default.spool_percent),
+        free_bytes=_unless_null(reader, "free_bytes", reader.size_bytes, default.free_bytes),
+        no_events_s=_unless_null(reader, "no_events", duration, default.no_events_s),
+        not_ready_s=_unless_null(reader, "not_ready", duration, default.not_ready_s),
+        restarts=_unless_null(reader, "restarts", count, default.restarts),
+    )
+
+
+def _unless_null(
+    reader: Reader, key: str, read: Callable[[str, Amount], Amount], default: Amount | None
+) -> Amount | None:
+    node = reader.node(key)
+    if node is None:
+        return default
+    return None if node.value is None or default is None else read(key, default)
+
+
+def _no_address(webhook: Secret, *, is_http_allowed: bool) -> str:
+    """Say what is wrong with the address that alerts go to, "" when nothing is; it is never shown."""
+    if not places.is_address(webhook.reveal()):
+        return (
+            "this value is not an address; accepted is one such as https://hooks.example/alerts, no login, no fragment"
+        )
+    if not is_http_allowed and not webhook.reveal().startswith("https://"):
+        return "this value is not an https address; accepted is https://…, or allow_http: true beside it"
     return ""

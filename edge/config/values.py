@@ -5,6 +5,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from edge.alerting import Limits
 from edge.consent import Purpose
 from edge.consent_platforms import Meanings
 from edge.places import Listen, Network, Tcp
@@ -107,6 +108,20 @@ class DrainerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertsConfig:
+    """Where a person is told of what goes wrong, and from where on it does; without a webhook nobody is told.
+
+    The address is a secret as well: chat services put one into it.
+    """
+
+    webhook: Secret | None = None
+    secret: Secret | None = None
+    allow_http: bool = False
+    repeat_s: float | None = 12 * HOUR_S
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything the file says; paths are absolute."""
 
@@ -122,3 +137,4 @@ class Config:
     consent: ConsentConfig = field(default_factory=ConsentConfig)
     drainer: DrainerConfig = field(default_factory=DrainerConfig)
     write_keys: tuple[WriteKeyConfig, ...] = ()
+    alerts: AlertsConfig = field(default_factory=AlertsConfig)

@@ -145,6 +145,29 @@ DRAINER = section(
         "timeout": duration("The longest one request may take, 1s to 5min.", default="30s"),
     },
 )
+ALERTS = section(
+    "Tells people of what goes wrong; null for a limit never judges it.",
+    {
+        "webhook": nullable(
+            reference("The address that messages are posted to, as ${NAME}; without one nobody is told.", default=None)
+        ),
+        "secret": nullable(
+            reference("What signs messages as Standard Webhooks do, as ${NAME}: whsec_ and base64.", default=None)
+        ),
+        "allow_http": boolean("Whether the address may be http.", default=False),
+        "repeat": nullable(duration("How often what stays is told again, from 1min.", default="12h")),
+        "queue_age": nullable(
+            duration("Age of a pipeline's oldest event that is behind or waiting, from 1s.", default="15min")
+        ),
+        "dead_letters": nullable(integer("Dead letters of one pipeline within an hour.", 1, 100_000, default=20)),
+        "resolver_lag": nullable(duration("How far decisions lie behind arrivals, from 1s.", default="1min")),
+        "spool_percent": nullable(integer("How much of spool.max_bytes is used.", 1, 100, default=80)),
+        "free_bytes": nullable(size("What is left on the disk.", default="2GB")),
+        "no_events": nullable(duration("No event was accepted for this long, from 1s.", default="6h")),
+        "not_ready": nullable(duration("A process cannot do its work for this long, from 1s.", default="2min")),
+        "restarts": nullable(integer("A process ended unasked so often within ten minutes.", 1, 100_000, default=3)),
+    },
+)
 CONFIG = section(
     "The settings of the service; a key that is left out has its default.",
     {
@@ -184,7 +207,7 @@ CONFIG = section(
         ),
         "hooks": nothing_yet("Must be empty in this version.", {}),
         "limits": nothing_yet("Must be empty in this version.", {}),
-        "alerts": nothing_yet("Must be empty in this version.", {}),
+        "alerts": ALERTS,
     },
     type="object",
 )

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.alerting import Limits
 from edge.config import (
+    AlertsConfig,
     CollectorConfig,
     Config,
     ConsentConfig,
@@ -31,7 +33,8 @@ from edge.secret import Secret
 FILE = Path("/etc/shop/edge.yaml")
 DEFAULTS = Config(FILE, Path("/etc/var"), Path("/etc/pipelines"))
 OLD_KEY, NEW_KEY = "o" * 32, "n" * 32
-ENVIRON = {"OLD": OLD_KEY, "NEW": NEW_KEY, "SHORT": "n" * 31, "EMPTY": ""}
+HOOK, SIGN = "http://127.0.0.1:9/hook", "whsec_" + "c2ln" * 8
+ENVIRON = {"OLD": OLD_KEY, "NEW": NEW_KEY, "SHORT": "n" * 31, "EMPTY": "", "HOOK": HOOK, "SIGN": SIGN}
 
 
 def parse(text: str) -> Config:
@@ -63,7 +66,9 @@ def test_everything_may_be_set() -> None:
         write_keys: [{name: shop, key: "${NEW}"}, {name: till_2-b, key: "${OLD}"}]
         hooks: {}
         limits:
-        alerts:
+        alerts: {webhook: "${HOOK}", secret: "${SIGN}", allow_http: true, repeat: null, queue_age: 1h,
+                 dead_letters: null, resolver_lag: 5s, spool_percent: 50, free_bytes: 3GB, no_events: null,
+                 not_ready: 30s, restarts: 9}
     """)
     assert config == Config(
         file=FILE,
@@ -98,8 +103,11 @@ def test_everything_may_be_set() -> None:
         ),
         drainer=DrainerConfig(1, 1_000, 1.5),
         write_keys=(WriteKeyConfig("shop", Secret(NEW_KEY)), WriteKeyConfig("till_2-b", Secret(OLD_KEY))),
+        alerts=AlertsConfig(
+            Secret(HOOK), Secret(SIGN), True, None, Limits(3_600.0, None, 5.0, 50, 3 * 10**9, None, 30.0, 9)
+        ),
     )
-    assert NEW_KEY not in repr(config) and OLD_KEY not in repr(config)
+    assert not any(secret in repr(config) for secret in (NEW_KEY, OLD_KEY, HOOK, SIGN))
 
 
 def test_everything_wrong_is_told_at_once_in_the_order_of_the_lines() -> None:
@@ -137,7 +145,7 @@ data_dir: ${UNSET_ONE}
         "10:17: drainer.page: '0' is out of range; accepted is a whole number of at least 1 and at most 10000",
         "10:29: drainer.timeout: '1h' is out of range; accepted is a duration of at least 1s and at most 5min",
         "11:1: siet: unknown key (did you mean site?); accepted here: data_dir, pipelines, site, spool, collector, "
-        "cookie, ops, identity, consent, drainer, write_keys, hooks, limits, alerts",
+        "cookie, ops, identity, consent, drainer, write_keys, alerts, hooks, limits",
         "12:11: data_dir: the variable UNSET_ONE is not set; accepted is a variable that is set or, where it is no "
         "secret, ${UNSET_ONE:-default}",
     ]
@@ -148,7 +156,6 @@ data_dir: ${UNSET_ONE}
     [
         ("hooks: {shop: {platform: shopify}}", "webhooks"),
         ("limits: {per_address: 50/s}", "limits"),
-        ("alerts: {mail: a}", "alerts"),
         ("limits: 0", "limits"),
     ],
 )

@@ -66,7 +66,7 @@ def test_shipped_file_and_reference_name_every_key_with_its_default() -> None:
     written = {
         re.sub(r"(default)\.\w+", r"\1.<purpose>", ".".join(path)): path
         for path in KEYS
-        if ".".join(path) in ("write_keys", "hooks", "limits", "alerts", "consent.map")
+        if ".".join(path) in ("write_keys", "hooks", "limits", "consent.map")
         or not any(other[: len(path)] == path and other != path for other in KEYS)
     }
     assert rows.keys() == written.keys()

@@ -33,6 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "wire",
         "ecommerce",
         "public_address",
+        "alerting",
     ),
     # rules over those
     ("server_wire",),

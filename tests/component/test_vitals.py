@@ -1,0 +1,88 @@
+"""What the drainer tells of its pipelines, read from the ledger beside them."""
+
+import pytest
+from prometheus_client import generate_latest
+
+from edge.alerting import DrainerVitals, PipelineVitals, find_vitals
+from edge.app.vitals import VitalSigns
+from edge.delivery import Response
+from tests.folder_room import FolderRoom, edited
+
+
+@pytest.fixture
+async def room(tmp_path):
+    room = await FolderRoom.open(tmp_path, klaviyo=edited(), other=edited(name="other"))
+    yield room
+    await room.close()
+
+
+def signs(room: FolderRoom) -> VitalSigns:
+    ledger = room.room.folder / "ledger.db"
+    return VitalSigns(ledger, room.room.resolver, room.lanes, room.reloader, room.metrics, room.room.clock)
+
+
+async def test_age_is_that_of_the_oldest_event_that_is_behind_or_waiting_and_not_of_what_is_held(room):
+    vitals = signs(room)
+    await room.room.store(9, "view_item")
+    await room.room.resolve()
+    await room.work()
+    room.room.clock.advance(60)
+    await vitals.look()
+    assert vitals.now().pipelines == {"klaviyo": PipelineVitals(), "other": PipelineVitals()}
+    room.room.transport.always = Response(503, {}, b"")
+    await room.view(1)
+    await room.room.resolve()
+    room.room.clock.advance(30)
+    await vitals.look()
+    assert {one.oldest_s for one in vitals.now().pipelines.values()} == {30.0}
+    await room.work()
+    room.room.clock.advance(30)
+    await vitals.look()
+    assert {one.oldest_s for one in vitals.now().pipelines.values()} == {60.0}
+    assert room.counted("edge_pipeline_oldest_seconds", pipeline="klaviyo") == 60.0
+
+
+async def test_dead_letters_paused_pipelines_and_refused_files_are_told(room):
+    vitals = signs(room)
+    room.room.transport.answers = [Response(400, {}, b"{}"), Response(401, {}, b"{}")]
+    await room.view(1)
+    await room.work()
+    await vitals.look()
+    told = vitals.now()
+    assert sorted((one.dead, one.is_paused) for one in told.pipelines.values()) == [(0, True), (1, False)]
+    await room.change(other="name: other\n")
+    assert vitals.now().file_problems.keys() == {"other.yaml"}
+
+
+async def test_pipeline_that_ended_is_told_of_no_more(room):
+    vitals = signs(room)
+    await vitals.look()
+    vitals.now()
+    await room.change(other=None)
+    await vitals.look()
+    assert vitals.now().pipelines.keys() == {"klaviyo"}
+    assert b'edge_pipeline_oldest_seconds{pipeline="other"}' not in generate_latest(room.registry)
+
+
+async def test_nothing_is_told_before_the_first_look(room):
+    """No pipelines would mean that all of them are gone, with their troubles and counts."""
+    vitals = signs(room)
+    assert vitals.now() is None
+    await vitals.look()
+    assert vitals.now() is not None
+
+
+async def test_ledger_that_cannot_be_read_leaves_what_was_known(room, tmp_path):
+    vitals = signs(room)
+    await vitals.look()
+    known = vitals.now().pipelines
+    vitals._ledger = tmp_path / "nowhere.db"
+    await vitals.look()
+    assert vitals.now().pipelines == known
+
+
+def test_report_without_vitals_tells_nothing():
+    assert find_vitals(None) is None
+    assert find_vitals({"resolver_lag_s": 1.0, "pipelines": {"a": {"dead": 3}}, "file_problems": {}}) == DrainerVitals(
+        1.0, {"a": PipelineVitals(dead=3)}
+    )
