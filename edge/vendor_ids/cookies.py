@@ -32,6 +32,8 @@ _READERS: Final[dict[str, tuple[str, Callable[[str], str | tuple[str, int] | Non
     "__kla_id": ("kx", read_kla_id),
 }
 _STREAM: Final = "_ga_"
+# Every cookie that may be unreadable, as it is counted.
+COOKIES: Final = frozenset({*_READERS, _STREAM})
 # One of these is in every header that has any of them.
 _MARKS: Final = ("_fb", "_ga", "_gcl_aw=", "_ttp=", "ttclid=", "__kla_id=")
 MAX_COOKIES: Final = 200

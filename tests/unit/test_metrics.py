@@ -1,0 +1,93 @@
+"""docs/metrics.md and the registries say the same, both ways; names and labels keep to Prometheus' conventions."""
+
+import re
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from edge.alerting import Kind
+from edge.app.report import exposition
+from edge.collector.write_keys import KEY_CODES
+from edge.consent_platforms import MEANINGS
+from edge.delivery import Fate, Outcome
+from edge.ledger.records import JournalFate
+from edge.metrics import CollectorMetrics, DrainerMetrics, SupervisorMetrics
+from edge.person import KINDS
+from edge.server_wire import MESSAGE_CODES
+from edge.vendor_ids.cookies import COOKIES
+from tests.metric_docs import documented, undocumented
+
+# A figure's unit ends its name; what has none is a state of its own.
+UNITS = ("_seconds", "_bytes", "_total")
+STATES = ("_paused", "_problems", "_cursor", "_ready", "_raised", "_erasing")
+# The closed sets that code owns; where it has no such set, the running service of test_canaries.py is the judge.
+OWNED = {
+    ("edge_events_rejected_total", "code"): MESSAGE_CODES,
+    ("edge_write_keys_refused_total", "result"): KEY_CODES,
+    ("edge_vendor_cookies_unreadable_total", "cookie"): COOKIES,
+    ("edge_events_resolved_total", "fate"): {fate.name.lower() for fate in JournalFate},
+    ("edge_deliveries_settled_total", "fate"): set(Fate),
+    ("edge_delivery_answers_total", "outcome"): {one.__name__.lower() for one in Outcome.__args__},
+    ("edge_vendor_erasures_total", "outcome"): {one.__name__.lower() for one in Outcome.__args__},
+    ("edge_consent_unreadable_total", "platform"): set(MEANINGS),
+    ("edge_identifiers_dropped_total", "kind"): set(KINDS),
+    ("edge_identifiers_left_out_total", "kind"): set(KINDS),
+    ("edge_alert_raised", "alert"): set(Kind),
+}
+
+
+def families() -> dict[str, Any]:
+    """Give every metric that our classes make, by the name that is scraped."""
+    registry = CollectorRegistry()
+    for make in (CollectorMetrics, DrainerMetrics, SupervisorMetrics):
+        make(registry)
+    made = set(registry._collector_to_names)  # labels of a metric without samples are told nowhere else
+    return {one._name + ("_total" if one._type == "counter" else ""): one for one in made}
+
+
+MADE = families()
+
+
+def test_every_metric_is_documented_and_every_documented_one_exists():
+    assert sorted(MADE) == sorted(documented())
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_type_and_labels_are_as_documented(name):
+    row = documented()[name]
+    assert (MADE[name]._type, set(MADE[name]._labelnames)) == (row.type, row.labels.keys())
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_name_says_its_unit(name):
+    assert re.fullmatch(r"edge_[a-z]+(_[a-z]+)*", name)
+    assert name.endswith((*UNITS, *STATES)), name
+    assert name.endswith("_total") == (MADE[name]._type == "counter")
+    assert MADE[name]._documentation.endswith(".")
+
+
+@pytest.mark.parametrize(("name", "label"), OWNED)
+def test_closed_set_is_the_one_that_code_owns(name, label):
+    assert documented()[name].labels[label] == {str(word) for word in OWNED[name, label]}
+
+
+def test_labels_that_are_names_are_names_from_the_configuration():
+    named = {label for row in documented().values() for label, words in row.labels.items() if words is None}
+    assert named == {"source", "pipeline", "task", "file", "about"}
+
+
+def test_what_the_page_does_not_say_is_found():
+    """The gate that the running service's metrics go through can fail."""
+    registry = CollectorRegistry()
+    metrics = DrainerMetrics(registry)
+    metrics.settled.labels("klaviyo", "delivered").inc()
+    assert undocumented(exposition(registry)) == []
+    metrics.settled.labels("visitor@shop.example", "delivered").inc()
+    metrics.settled.labels("klaviyo", "lost").inc()
+    told = undocumented(exposition(registry) + "# TYPE edge_foreign gauge\nedge_foreign 1\n")
+    assert told == [
+        "edge_deliveries_settled_total: pipeline visitor@shop.example",
+        "edge_deliveries_settled_total: fate lost",
+        "edge_foreign (gauge)",
+    ]
