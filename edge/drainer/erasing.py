@@ -189,16 +189,17 @@ class Eraser:
         return found
 
     def _note_damaged(self, segment: Segment, error: sqlite3.Error) -> None:
-        self._tell(segment.first, "segment cannot be emptied", segment=segment.path.name, error=str(error))
+        if self._is_news(segment.first, "damaged"):
+            log.warning("segment cannot be emptied", segment=segment.path.name, error=str(error))
 
     def _tell_wait(self, erasure: Erasure, why: str) -> None:
-        self._tell(erasure.id, "erasure waits", erasure=erasure.id, state=erasure.state, reason=why)
+        if self._is_news(erasure.id, "waits"):
+            log.warning("erasure waits", erasure=erasure.id, state=erasure.state, reason=why)
 
-    def _tell(self, about: int, what: str, **facts: object) -> None:
-        """Say once what stays the same from step to step."""
-        if self._told != (about, what):
-            log.warning(what, **facts)
-        self._told = about, what
+    def _is_news(self, about: int, what: str) -> bool:
+        """Tell whether this was not the last that was said: what stays the same from step to step is said once."""
+        before, self._told = self._told, (about, what)
+        return before != self._told
 
 
 def _between(numbers: Sequence[int], first: int, last: int) -> Sequence[int]:
