@@ -1,0 +1,317 @@
+"""Nothing of a visitor, a server, a vendor or a credential is told by logs, metrics, health, refusals or alerts.
+
+One service of real processes, every kind of value that it must not tell in every place where one may stand, and every
+fault that can be had in seconds.
+"""
+
+import asyncio
+import base64
+import gzip
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import orjson
+import pytest
+
+from edge.spool.segment import checksum, list_segments
+from tests import canaries
+from tests.canaries import (
+    API_KEY,
+    COOKIE,
+    COOKIE_KEY,
+    EMAIL,
+    EVENT_ID,
+    IP,
+    NAME,
+    ORDER,
+    PHONE,
+    QUERY,
+    TOKEN,
+    USER_AGENT,
+    WRITE_KEY,
+    Parrot,
+    found_in,
+)
+from tests.faults.disk import OwnDisk, own_disk
+from tests.faults.driver import GRANTED, ORIGIN, Service, until
+from tests.metric_docs import documented, undocumented
+
+BEHAVIOURS = ("400", "401", "403", "429", "500", "302", "200", "hang", "cut", "garbage")
+WITHIN_S = 60.0  # a busy machine; alone it is about a second
+PIPELINE = """
+name: p{behaviour}
+integration: klaviyo-events-api
+parameters: {{private_api_key: "${{KLAVIYO_PRIVATE_API_KEY}}{behaviour}", base_url: "${{PARROT}}/{behaviour}"}}
+global: {{profile: {{"$email": {{source: context.traits.email}}, name: {{source: context.traits.name}}}}}}
+events:
+  "*": {{properties: {{all: {{source: properties}}, order: {{source: properties.transaction_id}}}}}}
+"""
+CONFIG = """\
+site:       {{origins: ["{origin}"]}}
+data_dir:   {folder}/data
+pipelines:  {folder}/pipelines
+spool:      {{free_bytes: 200KB}}
+collector:  {{listen: "unix:{folder}/edge.sock"}}
+cookie:     {{keys: ["${{COOKIE_KEY}}"]}}
+ops:        {{listen: "127.0.0.1:{ops}"}}
+drainer:    {{timeout: 1s}}
+write_keys: [{{name: till, key: "${{WRITE_KEY}}"}}]
+alerts:     {{webhook: "${{ALERTS}}", secret: "${{SIGN}}", allow_http: true, repeat: 1min, queue_age: 1s,
+             dead_letters: 1, resolver_lag: 1s, spool_percent: 1, free_bytes: 1TB, not_ready: 1s, restarts: 1}}
+"""
+EVERYWHERE = {
+    "email": EMAIL,
+    "phone": PHONE,
+    "name": NAME,
+    "transaction_id": ORDER,
+    "ip": IP,
+    "url": f"{ORIGIN}/?{QUERY}",
+    EMAIL: [NAME, {"kanarie": EMAIL}],
+}
+CONTEXT = {
+    "consent": {**GRANTED, "source": "explicit", "raw": EMAIL},
+    "page": {"url": f"{ORIGIN}/{ORDER}?{QUERY}", "path": f"/{ORDER}", "title": NAME, "referrer": f"{ORIGIN}/?{QUERY}"},
+    "session": {"id": "kanarie" + "0" * 25, "number": 1},
+    "locale": EMAIL,
+    "library": {"name": NAME, "version": EMAIL},
+}
+HEADERS = {
+    "Origin": ORIGIN,
+    "Sec-Fetch-Site": "same-origin",
+    "User-Agent": USER_AGENT,
+    "X-Forwarded-For": IP,
+    "Cookie": f"{COOKIE}=1; __Host-dfid={COOKIE}; CookieConsent={{stamp:%27{COOKIE}%27,marketing:{EMAIL}}}",
+    "Referer": f"{ORIGIN}/?{QUERY}",
+    "X-Kanarie": NAME,
+}
+BASIC = {"Authorization": "Basic " + base64.b64encode(f"{WRITE_KEY}:".encode()).decode()}
+
+
+@pytest.fixture
+def disk(tmp_path):
+    with own_disk(tmp_path / "data", "32m") as disk:
+        yield disk
+
+
+class Shop:
+    """The service, what it is asked, and everything that it ever said."""
+
+    def __init__(self, folder: Path, parrot: Parrot, session: aiohttp.ClientSession) -> None:
+        self.folder, self.parrot, self.said = folder, parrot, [b""]
+        self._session = session
+        self.service = Service(folder, "http://unused.example", pipelines=folder / "pipelines")
+        ops = self.service._ops.rpartition(":")[2]
+        self.service.config.write_text(CONFIG.format(origin=ORIGIN, folder=folder, ops=ops))
+        self.service._environ |= {
+            "KLAVIYO_PRIVATE_API_KEY": API_KEY,
+            "COOKIE_KEY": COOKIE_KEY,
+            "WRITE_KEY": WRITE_KEY,
+            "PARROT": f"http://127.0.0.1:{parrot.port}",
+            "ALERTS": f"http://127.0.0.1:{parrot.port}/alerts/{TOKEN}",
+            "SIGN": "whsec_" + base64.b64encode(COOKIE_KEY.encode()).decode(),
+        }
+
+    async def post(self, path: str, body: bytes, headers: dict[str, str] | None = None, *, keep: bool = True) -> int:
+        """Post, keep what is answered to that, and give the status."""
+        async with self._session.post(f"http://shop{path}", data=body, headers=headers or HEADERS) as answer:
+            body = await answer.read()
+            self.said.append(body if keep else b"")
+            return answer.status
+
+    async def look(self) -> None:
+        """Keep what the ops listener says now, and the arguments that everybody may read."""
+        for path in ("healthz", "readyz", "metrics"):
+            async with self.service._session.get(f"{self.service._ops}/{path}") as answer:
+                self.said.append(await answer.read())
+        self.said += [Path(f"/proc/{self.service.process.pid}/cmdline").read_bytes()]
+
+    async def metric(self, name: str) -> float:
+        """Give the sum of a metric's samples."""
+        async with self.service._session.get(f"{self.service._ops}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name}{{", f"{name} ")))
+
+    @property
+    def metrics(self) -> str:
+        return "\n".join(text.decode() for text in self.said if text.startswith(b"# HELP"))
+
+
+@asynccontextmanager
+async def open_shop(folder: Path) -> AsyncIterator[Shop]:
+    (folder / "pipelines").mkdir()
+    for behaviour in BEHAVIOURS:
+        (folder / f"pipelines/{behaviour}.yaml").write_text(PIPELINE.format(behaviour=behaviour))
+    async with AsyncExitStack() as stack:
+        parrot = Parrot()
+        stack.push_async_callback((await parrot.start()).cleanup)
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(str(folder / "edge.sock")), cookie_jar=aiohttp.DummyCookieJar()
+            )
+        )
+        shop = Shop(folder, parrot, session)
+        await stack.enter_async_context(shop.service.open())
+        await shop.service.until_ready(within_s=WITHIN_S)
+        yield shop
+
+
+def batch(*events: object) -> bytes:
+    return orjson.dumps({"context": CONTEXT, "sent_at": NAME, "events": list(events)})
+
+
+def event(name: str = "purchase", number: int = 1, **more: object) -> dict[str, object]:
+    traits = {"email": EMAIL, "phone": PHONE, "name": NAME, "customer_id": ORDER}
+    return {"id": f"{EVENT_ID}-{number}", "name": name, "properties": EVERYWHERE, "traits": traits, **more}
+
+
+async def browse(shop: Shop) -> None:
+    """Send what is good, and what is wrong in every way."""
+    assert await shop.post("/t/e", batch(event(), event("view_kanarie", 2))) in (200, 204)
+    wrong = [{"name": EMAIL}, {"id": EMAIL, "name": "x" * 999}, EMAIL, event(time=EMAIL, number=3), {EMAIL: EMAIL}]
+    deep: object = EMAIL
+    for _ in range(20):
+        deep = {"kanarie": deep}
+    wrong += [event(properties=deep), event(traits=EMAIL), event(properties={"__proto__": EMAIL, EMAIL: 2**63})]
+    assert await shop.post("/t/e", batch(*wrong)) in (200, 400)
+    answers = [
+        await shop.post("/t/e", EMAIL.encode()),
+        await shop.post("/t/e", b'{"kanarie": '),
+        await shop.post("/t/e", b"\xff" + EMAIL.encode()),
+        await shop.post("/t/e", gzip.compress(batch(event()))[:-9], {**HEADERS, "Content-Encoding": "gzip"}),
+        await shop.post("/t/e", batch(event()), {**HEADERS, "Content-Encoding": "kanarie"}),
+        await shop.post(
+            "/t/e", batch(event()), {**HEADERS, "Origin": "https://kanarie.example", "Sec-Fetch-Site": "cross-site"}
+        ),
+        await shop.post(f"/t/{ORDER}?{QUERY}", batch(event())),
+        await shop.post("/t/e", EMAIL.encode() * 20_000),
+    ]
+    assert set(answers) <= {400, 403, 404, 413, 415}
+
+
+async def call(shop: Shop) -> None:
+    """Call as a server, with the right key and with others."""
+    track = {"type": "track", "messageId": EVENT_ID, "userId": ORDER, "event": NAME, "properties": EVERYWHERE}
+    good = orjson.dumps({"batch": [{**track, "context": {"traits": {"email": EMAIL}, "ip": IP}}], "sentAt": NAME})
+    assert await shop.post("/t/v1/batch", good, BASIC) == 200
+    refused = [
+        await shop.post("/t/v1/batch", orjson.dumps({"batch": [{**track, "type": EMAIL}, EMAIL]}), BASIC),
+        await shop.post("/t/v1/track", EMAIL.encode(), BASIC),
+        await shop.post("/t/v1/track", good, {"Authorization": "Basic " + base64.b64encode(b"kanarie:").decode()}),
+        await shop.post("/t/v1/track", good, {"Authorization": f"Bearer {WRITE_KEY}"}),
+        await shop.post("/t/v1/track", good, {"Authorization": "Basic kanarie"}),
+    ]
+    assert set(refused) <= {400, 401}
+
+
+async def mumble(shop: Shop) -> None:
+    """Send what is no HTTP."""
+    for raw in (
+        f"POST /t/e HTTP/1.1\r\nHost: {EMAIL}\r\nContent-Length: {EMAIL}\r\n\r\n",
+        f"KANARIE {EMAIL} HTTP/9.9\r\n\r\n",
+        f"POST /t/e HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n{EMAIL}\r\n",
+        f"POST /t/e HTTP/1.1\r\nHost: shop\r\nKanarie {NAME}: x\x00\r\n\r\n",
+    ):
+        reader, writer = await asyncio.open_unix_connection(str(shop.folder / "edge.sock"))
+        writer.write(raw.encode("latin-1"))
+        shop.said.append(await asyncio.wait_for(reader.read(), WITHIN_S))
+        writer.close()
+
+
+async def break_files(shop: Shop) -> None:
+    """Leave a pipeline file with a credential in it, and one that is cut."""
+    (shop.folder / "pipelines/literal.yaml").write_text(
+        PIPELINE.format(behaviour="400").replace("${KLAVIYO_PRIVATE_API_KEY}", API_KEY).replace("p400", "literal")
+    )
+    (shop.folder / "pipelines/cut.yaml").write_text(PIPELINE.format(behaviour="cut")[:60])
+    await until(lambda: shop.service.logged("pipeline file refused") >= 2, WITHIN_S, "files are refused")
+    command = ("-m", "edge", "check", "--config", str(shop.service.config))
+    checking = await asyncio.create_subprocess_exec(
+        sys.executable, *command, env=shop.service._environ, stdout=-1, stderr=-1
+    )
+    shop.said += await checking.communicate()
+    assert checking.returncode == 2
+
+
+async def fill(shop: Shop, disk: OwnDisk) -> None:
+    """Let a stranger take the disk, and give it back; what comes then dies at one vendor, and is counted."""
+    disk.fill()
+    answered = [await shop.post("/t/e", batch(event(number=100 + number))) for number in range(5)]
+    await shop.look()
+    disk.clear()
+    assert set(answered) == {503}
+    later = [event(number=200 + number) for number in range(3)]
+
+    async def is_taken() -> bool:
+        return await shop.post("/t/e", batch(*later)) in (200, 204)
+
+    await until(is_taken, WITHIN_S, "there is room again")
+
+
+async def damage(shop: Shop) -> None:
+    """Stop, put a row that is no envelope and one whose checksum is wrong behind the others, and start again."""
+    for broken in ("literal", "cut"):
+        (shop.folder / f"pipelines/{broken}.yaml").unlink()
+    assert await shop.service.stop() == 0
+    segment = list_segments(shop.folder / "data/spool")[-1]
+    with sqlite3.connect(segment.path) as db:
+        (last,) = db.execute("SELECT max(seq) FROM event").fetchone()
+        foreign, torn = EMAIL.encode(), orjson.dumps({"kanarie": EMAIL})
+        rows = [(last + 1, checksum(last + 1, foreign), foreign), (last + 2, 0, torn)]
+        db.executemany("INSERT INTO event (seq, checksum, body) VALUES (?, ?, ?)", rows)
+    db.close()
+    await shop.service.start()
+    await shop.service.until_ready(within_s=WITHIN_S)
+    await until(lambda: shop.service.logged("envelope not understood") > 0, WITHIN_S, "the row is read")
+
+
+async def test_no_canary_is_told_by_anything_that_is_not_its_place(disk, tmp_path):
+    async with open_shop(tmp_path) as shop:
+        await browse(shop)
+        await call(shop)
+        await mumble(shop)
+        await until(lambda: shop.parrot.asked == set(BEHAVIOURS), WITHIN_S, "every pipeline has asked")
+        await shop.look()
+        await break_files(shop)
+        for role in ("collector", "drainer"):
+            killed = await shop.service.kill(role)
+            await shop.service.until_ready(killed, within_s=WITHIN_S)
+        await fill(shop, disk)
+        await until(lambda: shop.service.logged("pipeline paused: its credentials are refused") >= 2, WITHIN_S, "401")
+        await shop.look()
+        wanted = {"paused", "dead_letters", "queue_age", "pipeline_file", "restarts", "disk"}
+        await until(lambda: wanted <= alerts_of(shop), WITHIN_S, f"alerts {wanted} are told")
+        await shop.look()
+        await damage(shop)
+        await shop.look()
+        log = shop.service.log.read_bytes()
+    told = b"\n".join((log, *shop.said, *shop.parrot.alerts))
+    assert found_in(told) == []
+    assert undocumented(shop.metrics) == []
+    assert all(name in shop.metrics for name in documented())
+    assert_canaries_went_their_way(shop, tmp_path)
+
+
+def alerts_of(shop: Shop) -> set[str]:
+    return {orjson.loads(body)["data"]["alert"] for body in shop.parrot.alerts}
+
+
+def assert_canaries_went_their_way(shop: Shop, folder: Path) -> None:
+    """Else their absence elsewhere would say nothing."""
+    vendor = b"\n".join(shop.parrot.requests)
+    assert all(one.encode() in vendor for one in (EMAIL, NAME, ORDER, QUERY, API_KEY))
+    stored = b"".join(path.read_bytes() for path in (folder / "data").rglob("*") if path.is_file())
+    assert all(one.encode() in stored for one in (EMAIL, PHONE, NAME, IP, ORDER, USER_AGENT, QUERY))
+
+
+def test_a_canary_is_found_however_it_is_written():
+    assert found_in(b'{"event": "x", "reason": "KANARIE@shop.example"}\nwell') == [
+        b'{"event": "x", "reason": "KANARIE@shop.example"}'
+    ]
+    assert found_in(b"447700900911\n") and found_in(f"[{IP}]".encode()) and not found_in(b"canary")
+    assert all(
+        found_in(str(value).encode()) for name, value in vars(canaries).items() if name.isupper() and name != "MARKS"
+    )
