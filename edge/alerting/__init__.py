@@ -5,7 +5,7 @@ message a state change, `message` writes and signs it.
 """
 
 from edge.alerting.judging import Judge, Judgement, Key, Kind, Limits, Reading
-from edge.alerting.message import Message, body_of, headers_of, key_of_secret
+from edge.alerting.message import Message, body_of, headers_of
 from edge.alerting.standing import Alerts, Change, Remembered
 from edge.alerting.vitals import CollectorVitals, DrainerVitals, PipelineVitals, Seen, find_vitals
 
@@ -27,5 +27,4 @@ __all__ = [
     "body_of",
     "find_vitals",
     "headers_of",
-    "key_of_secret",
 ]

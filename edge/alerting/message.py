@@ -1,21 +1,20 @@
-"""What is said: a line for people, the same in fields for machines, and a signature for who checks them.
+"""What is said: a line for people, the same in fields for machines, and headers that sign it.
 
-Source: Standard Webhooks specification 1.0.0 (headers webhook-id, webhook-timestamp, webhook-signature; signature v1;
-payload {"type", "timestamp", "data"}). Chat services take the field `text` and pass the others by.
+Source: Standard Webhooks specification 1.0.0 (payload {"type", "timestamp", "data"}). Chat services take the field
+`text` and pass the others by.
 """
 
-import base64
-import binascii
 import hashlib
-import hmac
 import json
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from edge.alerting.judging import Key, Kind, Reading
 from edge.secret import Secret
-
-MIN_KEY_BYTES, MAX_KEY_BYTES = 24, 64
+from edge.webhook_signature import headers_of as signed
 
 UNITS = {
     Kind.PIPELINE_FILE: "problems",
@@ -28,49 +27,66 @@ UNITS = {
     Kind.NOT_READY: "s",
     Kind.RESTARTS: "restarts",
 }
-# What stands, what holds again, and where to look.
+
+
+class _Words(NamedTuple):
+    """What stands, what holds again, and which verb to run next; {about} is what it is about."""
+
+    raised: str
+    cleared: str
+    run: str
+
+
 _WORDS = {
-    Kind.PAUSED: (
+    Kind.PAUSED: _Words(
         "pipeline {about} is paused: its credentials are refused, everything is kept",
         "pipeline {about} goes on: its credentials are taken",
-        "edge queue",
+        "edge check --live",
     ),
-    Kind.PIPELINE_FILE: (
+    Kind.PIPELINE_FILE: _Words(
         "pipeline file {about} has {value} problem(s); what ran before goes on",
         "pipeline file {about} has no problem any more",
         "edge check",
     ),
-    Kind.DEAD_LETTERS: (
+    Kind.DEAD_LETTERS: _Words(
         "pipeline {about} had {value} dead letters within an hour",
         "pipeline {about} has few dead letters or none again",
-        "edge dead list",
+        "edge dead list --pipeline {about}",
     ),
-    Kind.QUEUE_AGE: (
+    Kind.QUEUE_AGE: _Words(
         "pipeline {about} has events that wait for {value}",
         "pipeline {about} has caught up",
         "edge queue",
     ),
-    Kind.RESOLVER_LAG: (
+    Kind.RESOLVER_LAG: _Words(
         "deciding is {value} behind; delivery waits for it",
         "deciding has caught up",
         "edge queue",
     ),
-    Kind.SPOOL: (
+    Kind.SPOOL: _Words(
         "the spool is {value} full; at 100 % events are refused",
         "the spool has room again",
         "edge queue",
     ),
-    Kind.DISK: (
-        "the data directory's disk has {value} left",
+    Kind.DISK: _Words(
+        "the data directory's disk has {value} left; events are refused before it is full",
         "the data directory's disk has room again",
-        "df",
+        "edge queue",
     ),
-    Kind.NO_EVENTS: ("no event was accepted for {value}", "events arrive again", "edge tail"),
-    Kind.NOT_READY: ("{about} has not been ready for {value}", "{about} is ready again", "the log"),
-    Kind.RESTARTS: (
-        "{about} ended {value} times within ten minutes and is started again and again",
+    Kind.NO_EVENTS: _Words(
+        "no event was accepted for {value}: do the pages have the script, does nginx pass it on?",
+        "events arrive again",
+        "edge snippet",
+    ),
+    Kind.NOT_READY: _Words(
+        "{about} has not been ready for {value}; /readyz and the log say why",
+        "{about} is ready again",
+        "edge check",
+    ),
+    Kind.RESTARTS: _Words(
+        "{about} ended {value} times within ten minutes and is started again and again; the log says why",
         "{about} keeps running",
-        "the log",
+        "edge check",
     ),
 }
 
@@ -97,7 +113,7 @@ def body_of(message: Message, site: str) -> bytes:
 
     Returns:
         {"type": "alert.raised", "timestamp", "text", "data": {"alert", "state", "site", "about", "since", "value",
-        "limit", "unit", "reminder"}}; about, value, limit and unit are null where there is none.
+        "limit", "unit", "run", "reminder"}}; about, value, limit, unit and run are null where there is none.
     """
     since, reading, kind = _moment(message.since_ms), message.reading, message.key.kind
     state = "raised" if message.is_raised else "cleared"
@@ -110,6 +126,7 @@ def body_of(message: Message, site: str) -> bytes:
         "value": _rounded(reading.value),
         "limit": _rounded(reading.limit),
         "unit": UNITS.get(kind),
+        "run": verb_of(message.key) if message.is_raised else None,
         "reminder": message.reminder,
     }
     said = {"type": f"alert.{state}", "timestamp": since, "text": _escaped(text_of(message, site)), "data": data}
@@ -117,42 +134,24 @@ def body_of(message: Message, site: str) -> bytes:
 
 
 def text_of(message: Message, site: str) -> str:
-    """Give the line for people: "shop: pipeline klaviyo is paused: … (see `edge queue`)"."""
-    raised, cleared, place = _WORDS[message.key.kind]
-    words = raised if message.is_raised else cleared
-    said = words.format(about=message.key.about, value=shown(message.reading.value, UNITS.get(message.key.kind)))
+    """Give the line for people: "shop: pipeline klaviyo is paused: …; run `edge check --live`"."""
+    key = message.key
+    words = _WORDS[key.kind].raised if message.is_raised else _WORDS[key.kind].cleared
+    said = words.format(about=key.about, value=shown(message.reading.value, UNITS.get(key.kind)))
     if not message.is_raised:
         return f"{site}: over: {said}"
     again = f"still, since {_moment(message.since_ms)}: " if message.reminder else ""
-    return f"{site}: {again}{said} (see `{place}`)"
+    return f"{site}: {again}{said} (run `{verb_of(key)}`)"
 
 
-def headers_of(message: Message, body: bytes, now_ms: int, secret: Secret | None) -> dict[str, str]:
-    """Give the headers that name the message and, with a secret, sign it for this moment."""
-    at_s = now_ms // 1_000
-    headers = {"Content-Type": "application/json", "webhook-id": message.id, "webhook-timestamp": str(at_s)}
-    if secret is not None:
-        headers["webhook-signature"] = signature_of(message.id, at_s, body, secret)
-    return headers
+def verb_of(key: Key) -> str:
+    """Give the command that shows more, as it is typed on the sidecar's machine."""
+    return _WORDS[key.kind].run.format(about=shlex.quote(key.about))
 
 
-def signature_of(name: str, at_s: int, body: bytes, secret: Secret) -> str:
-    """Sign a message's name, its moment in seconds and its body."""
-    signed = f"{name}.{at_s}.".encode() + body
-    digest = hmac.digest(key_of_secret(secret.reveal()), signed, hashlib.sha256)
-    return "v1," + base64.b64encode(digest).decode()
-
-
-def key_of_secret(text: str) -> bytes:
-    """Give the bytes that sign, base64 behind whsec_; raises ValueError saying what is accepted."""
-    accepted = f"accepted is whsec_ and {MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes as base64"
-    try:
-        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError(accepted) from None
-    if not text.startswith("whsec_") or not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
-        raise ValueError(accepted)
-    return key
+def headers_of(message: Message, body: bytes, now_ms: int, secrets: Sequence[Secret]) -> dict[str, str]:
+    """Give the headers that name the message and, with secrets, sign it for this moment."""
+    return {"Content-Type": "application/json", **signed(message.id, now_ms // 1_000, body, secrets)}
 
 
 def shown(value: float | None, unit: str | None) -> str:

@@ -16,11 +16,19 @@ _GONE = Reading(is_bad=False, is_good=True)
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """An alert that the receiver knows as raised; what outlives a restart."""
+    """An alert that stands, or that the receiver knows as raised; what outlives a restart.
+
+    What is raised and not told, or told and not raised any more, is a change that the receiver does not know yet.
+    `value` and `limit` are those that it was raised or cleared by.
+    """
 
     key: Key
     since_ms: int
     reminders: int = 0
+    is_raised: bool = True
+    is_told: bool = True
+    value: float | None = None
+    limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ class _Standing:
     is_told: bool = False
     told_s: float = 0.0
     reminders: int = 0
+    turned_by: Reading = _GONE
 
     @property
     def is_worth_keeping(self) -> bool:
@@ -53,11 +62,9 @@ class Alerts:
     A receiver that was away hears what stands then, and nothing of what came and went meanwhile; so nothing piles up.
     """
 
-    def __init__(self, told: Iterable[Remembered], *, repeat_s: float | None, now_s: float) -> None:
+    def __init__(self, remembered: Iterable[Remembered], *, repeat_s: float | None, now_s: float) -> None:
         self._repeat_s = repeat_s
-        self._standing = {
-            one.key: _Standing(_GONE, True, one.since_ms, None, True, now_s, one.reminders) for one in told
-        }
+        self._standing = {one.key: _recalled(one, now_s) for one in remembered}
 
     @property
     def raised(self) -> list[Key]:
@@ -65,10 +72,10 @@ class Alerts:
         return sorted(key for key, standing in self._standing.items() if standing.is_raised)
 
     @property
-    def told(self) -> list[Remembered]:
-        """What the receiver knows as raised, sorted."""
-        known = [(key, one) for key, one in self._standing.items() if one.is_told]
-        return sorted((Remembered(key, one.since_ms, one.reminders) for key, one in known), key=lambda one: one.key)
+    def to_remember(self) -> list[Remembered]:
+        """What stands and what the receiver knows as raised, sorted."""
+        kept = [(key, one) for key, one in self._standing.items() if one.is_raised or one.is_told]
+        return sorted((_to_remember(key, one) for key, one in kept), key=lambda one: one.key)
 
     def observe(self, judgement: Judgement, now_s: float, now_ms: int) -> list[Change]:
         """Take new readings; give what changed. What nobody told of stays as it was."""
@@ -81,7 +88,7 @@ class Alerts:
             if reading is None and key.kind in judgement.told:
                 reading = _GONE
             if reading is not None and self._turns(standing, reading, now_s):
-                standing.is_raised, standing.since_ms = not standing.is_raised, now_ms
+                standing.is_raised, standing.since_ms, standing.turned_by = not standing.is_raised, now_ms, reading
                 standing.reminders = 0 if standing.is_raised else standing.reminders
                 changes.append(Change(key, standing.is_raised, reading))
             if not standing.is_worth_keeping:
@@ -92,7 +99,7 @@ class Alerts:
         """Give what the receiver does not know yet, else a reminder that is due."""
         for key, one in self._standing.items():
             if one.is_raised != one.is_told:
-                return Message(key, one.is_raised, one.since_ms, one.reading)
+                return Message(key, one.is_raised, one.since_ms, one.turned_by)
         for key, one in self._standing.items():
             is_due = self._repeat_s is not None and now_s - one.told_s >= self._repeat_s
             if one.is_raised and is_due and one.reminders < MAX_REMINDERS:
@@ -108,6 +115,11 @@ class Alerts:
         if not one.is_worth_keeping:
             del self._standing[message.key]
 
+    def put_off(self, message: Message) -> None:
+        """Let others go before a message that was not taken: nobody waits behind one that the receiver never takes."""
+        if (one := self._standing.pop(message.key, None)) is not None:
+            self._standing[message.key] = one
+
     def _turns(self, standing: _Standing, reading: Reading, now_s: float) -> bool:
         """Tell whether readings have spoken against what stands for long enough."""
         standing.reading = reading
@@ -121,3 +133,13 @@ class Alerts:
             return False
         standing.turning_s = None
         return True
+
+
+def _recalled(one: Remembered, now_s: float) -> _Standing:
+    reading = Reading(one.is_raised, not one.is_raised, one.value, one.limit)
+    return _Standing(reading, one.is_raised, one.since_ms, None, one.is_told, now_s, one.reminders, reading)
+
+
+def _to_remember(key: Key, one: _Standing) -> Remembered:
+    value, limit = one.turned_by.value, one.turned_by.limit
+    return Remembered(key, one.since_ms, one.reminders, one.is_raised, one.is_told, value, limit)

@@ -92,6 +92,7 @@ class DrainingProcess:
         self._vitals = VitalSigns(
             ledger_path(self._config), self._resolver, self._lanes, self._reloader, self._metrics, self._clock
         )
+        await self._vitals.look()  # so that who is ready has told how its pipelines are
         self._is_open = True
         await self._start_changes()
         jobs: dict[str, Callable[[], Awaitable[None]]] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge import places
-from edge.alerting import Limits, key_of_secret
+from edge.alerting import Limits
 from edge.config.values import (
     DAY_S,
     GB,
@@ -28,6 +28,7 @@ from edge.consent_platforms import MEANINGS, Meanings
 from edge.secret import Secret
 from edge.settings import REFERENCE, Reader
 from edge.units import SIZE_UNITS_BYTES, shown
+from edge.webhook_signature import secrets_of
 
 Amount = TypeVar("Amount", int, float)
 
@@ -211,20 +212,27 @@ def alerts(reader: Reader) -> AlertsConfig:
     default = AlertsConfig()
     alerts = AlertsConfig(
         webhook=reader.optional_secret("webhook"),
-        secret=reader.optional_secret("secret"),
+        secrets=_signing(reader),
         allow_http=reader.boolean("allow_http", default.allow_http),
         repeat_s=_unless_null(reader, "repeat", partial(reader.duration_s, minimum=60), default.repeat_s),
         limits=_limits(reader, default.limits),
     )
     if alerts.webhook and (problem := _no_address(alerts.webhook, is_http_allowed=alerts.allow_http)):
         reader.refuse("webhook", problem)
-    if alerts.secret is not None and not reader.is_unread("secret"):
-        try:
-            key_of_secret(alerts.secret.reveal())
-        except ValueError as error:
-            reader.refuse("secret", f"this value is not a secret to sign with; {error}")
     reader.done()
     return alerts
+
+
+def _signing(reader: Reader) -> tuple[Secret, ...]:
+    """Give the secrets that sign messages: none, one, or two while it is changed."""
+    given = reader.optional_secret("secret")
+    if given is None or reader.is_unread("secret"):
+        return ()
+    try:
+        return secrets_of(given)
+    except ValueError as error:
+        reader.refuse("secret", f"this value is not a secret to sign with; {error}")
+        return ()
 
 
 def _limits(reader: Reader, default: Limits) -> Limits:

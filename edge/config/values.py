@@ -115,7 +115,7 @@ class AlertsConfig:
     """
 
     webhook: Secret | None = None
-    secret: Secret | None = None
+    secrets: tuple[Secret, ...] = ()
     allow_http: bool = False
     repeat_s: float | None = 12 * HOUR_S
     limits: Limits = field(default_factory=Limits)

@@ -3,14 +3,11 @@
 The form is ours: a canonical body, or one that the pipeline file writes as a tree of templates. It is signed in the
 Standard Webhooks way, so that a receiver checks it with an existing library.
 
-Source: Standard Webhooks specification 1.0.0 (headers webhook-id, webhook-timestamp, webhook-signature; signature v1;
-secrets of 24 to 64 bytes; several signatures while a secret is changed); RFC 9110 for statuses.
+Source: Standard Webhooks specification 1.0.0 (the layout of a body; `edge/webhook_signature.py` signs); RFC 9110 for
+statuses.
 """
 
-import base64
-import binascii
 import hashlib
-import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,11 +42,10 @@ from edge.public_address import is_public_host
 from edge.secret import Secret
 from edge.settings import Reader, quoted
 from edge.shapes import Shape, anything, boolean, integer, open_map, secret, section, text, word
+from edge.webhook_signature import headers_of, secrets_of
 from edge.yamlfile import Node
 
 MAX_EVENTS, MAX_BODY_BYTES = 100, 1_000_000
-MIN_KEY_BYTES, MAX_KEY_BYTES, MAX_SECRETS = 16, 64, 2  # the specification says 24; older receivers gave out 18
-MIN_PLAIN_CHARS = 16
 EVENT_ID_KEYS = ("$event_id", "event_id")
 CANONICAL = "canonical"
 ROOTS = ("data", "type", "timestamp")
@@ -194,7 +190,7 @@ class Webhook:
             **own,
             "Content-Type": "application/json",
             "User-Agent": f"datafly-edge/{__version__}",
-            **signature(self.secrets, delivery, now_ms // 1_000, body),
+            **headers_of(delivery, now_ms // 1_000, body, self.secrets),
         }
         return Request(
             "POST",
@@ -204,17 +200,6 @@ class Webhook:
             secret_headers=frozenset(map(str.lower, own)),
             is_private_allowed=self.is_private_allowed,
         )
-
-
-def signature(secrets: Sequence[Secret], delivery: str, at_s: int, body: bytes) -> dict[str, str]:
-    """Give the three headers of the signature, with one signature a secret.
-
-    Source: Standard Webhooks 1.0.0: HMAC-SHA256 of "id.timestamp.body", as base64 after "v1,".
-    """
-    signed = f"{delivery}.{at_s}.".encode() + body
-    digests = (hmac.digest(_key(secret.reveal()), signed, hashlib.sha256) for secret in secrets)
-    made = " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
-    return {"webhook-id": delivery, "webhook-timestamp": str(at_s), "webhook-signature": made}
 
 
 def read(now_ms: int, response: Response) -> Outcome:
@@ -285,31 +270,13 @@ def _url(text: str, *, is_http_allowed: bool, is_private_allowed: bool) -> str:
 
 def _secrets(reader: Reader) -> tuple[Secret, ...]:
     given = reader.secret("secret")
-    secrets = tuple(map(Secret, given.reveal().split()))
-    if not reader.is_unread("secret"):
-        try:
-            if len(secrets) > MAX_SECRETS:
-                raise ValueError(f"accepted are at most {MAX_SECRETS}, with a space between")
-            for one in secrets:
-                _key(one.reveal())
-        except ValueError as error:
-            reader.refuse("secret", f"this value is not a secret to sign with; {error}")
-    return secrets or (given,)
-
-
-def _key(text: str) -> bytes:
-    """Give the bytes of a secret: base64 behind whsec_, else the text itself."""
-    if not text.startswith("whsec_"):
-        if len(text) < MIN_PLAIN_CHARS:
-            raise ValueError(f"accepted is whsec_ with base64, or a text of at least {MIN_PLAIN_CHARS} characters")
-        return text.encode()
+    if reader.is_unread("secret"):
+        return (given,)
     try:
-        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
-    except binascii.Error as error:
-        raise ValueError("accepted behind whsec_ is base64") from error
-    if not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
-        raise ValueError(f"accepted behind whsec_ are {MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes as base64")
-    return key
+        return secrets_of(given)
+    except ValueError as error:
+        reader.refuse("secret", f"this value is not a secret to sign with; {error}")
+        return (given,)
 
 
 def _headers(reader: Reader) -> tuple[tuple[str, Secret], ...]:

@@ -152,7 +152,10 @@ ALERTS = section(
             reference("The address that messages are posted to, as ${NAME}; without one nobody is told.", default=None)
         ),
         "secret": nullable(
-            reference("What signs messages as Standard Webhooks do, as ${NAME}: whsec_ and base64.", default=None)
+            reference(
+                "What signs messages as Standard Webhooks do, as ${NAME}; two in one variable while it changes.",
+                default=None,
+            )
         ),
         "allow_http": boolean("Whether the address may be http.", default=False),
         "repeat": nullable(duration("How often what stays is told again, from 1min.", default="12h")),

@@ -4,113 +4,26 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import stat
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-import orjson
 import pytest
-from aiohttp import web
-from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from edge.alerting import Limits, Seen
-from edge.app.alert_memory import AlertMemory
-from edge.app.alerts import AlertDesk
-from edge.config import AlertsConfig
+from edge.alerting import Seen
 from edge.demo.world import free_port
-from edge.metrics import SupervisorMetrics
-from edge.secret import Secret
-from edge.transport import HttpTransport
+from tests.alert_desk import KEY, PAUSED, TOKEN, open_desks, open_receiver
 from tests.alert_world import WELL, pipeline
-from tests.clock import FakeClock
-
-KEY = b"k" * 32
-SECRET = Secret("whsec_" + base64.b64encode(KEY).decode())
-PAUSED = pipeline(is_paused=True)
-TOKEN = "hunter2-in-the-address"
-
-
-@dataclass
-class Receiver:
-    """Keeps every request; answers with `statuses` in turn, then with 204; while `gate` is closed it says nothing."""
-
-    requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-    entered: asyncio.Event = field(default_factory=asyncio.Event)
-    port: int = 0
-
-    async def take(self, request: web.Request) -> web.Response:
-        self.requests.append((dict(request.headers), await request.read()))
-        self.entered.set()
-        await self.gate.wait()
-        status = self.statuses.pop(0) if self.statuses else 204
-        return web.Response(status=status, headers={"Location": "/elsewhere"}, body=b"visitor@shop.example" * 9)
-
-    @property
-    def told(self) -> list[tuple[str, str]]:
-        bodies = [orjson.loads(body) for _, body in self.requests]
-        return [(body["type"], body["data"]["alert"]) for body in bodies]
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    receiver, app = Receiver(), web.Application()
-    receiver.gate.set()
-    app.router.add_post("/{path:.*}", receiver.take)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.port = runner.addresses[0][1]
-    yield receiver
-    receiver.gate.set()
-    await runner.cleanup()
-
-
-class Desk:
-    """A desk whose world a test directs."""
-
-    def __init__(self, folder: Path, port: int, transport: HttpTransport, **config: Any) -> None:
-        self.seen, self.clock, self.stop = WELL, FakeClock(), asyncio.Event()
-        self.registry = CollectorRegistry()
-        self.memory = folder / "alerts.json"
-        webhook = Secret(f"http://127.0.0.1:{port}/{TOKEN}")
-        limits = Limits(no_events_s=None)
-        self.desk = AlertDesk(
-            AlertsConfig(**{"webhook": webhook, "secret": SECRET, "allow_http": True, "limits": limits, **config}),
-            "tea",
-            seen=lambda: self.seen,
-            transport=transport,
-            clock=self.clock,
-            memory=AlertMemory(self.memory),
-            metrics=SupervisorMetrics(self.registry),
-            uniform=lambda low, high: high,
-            rest=self.rest,
-        )
-
-    async def rest(self, seconds: float) -> None:
-        self.clock.advance(seconds)
-        await asyncio.sleep(0)
-
-    def see(self, seen: Seen, for_s: float = 70.0) -> None:
-        self.seen = seen
-        for _ in range(round(for_s / 5)):
-            self.clock.advance(5)
-            self.desk.look()
-
-    def count(self, name: str, **labels: str) -> float | None:
-        return self.registry.get_sample_value(name, labels)
+async def receiver():
+    async with open_receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture
-async def make(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Callable[..., Desk]]:
-    transport = HttpTransport(timeout_s=0.2)
-    await transport.open()
-    yield lambda port=None, **config: Desk(tmp_path, port or receiver.port, transport, **config)
-    await transport.close()
+async def make(tmp_path, receiver):
+    async with open_desks(tmp_path, receiver) as make:
+        yield make
 
 
 async def test_state_change_is_posted_once_and_signed(make, receiver):
@@ -206,38 +119,34 @@ async def test_without_an_address_alerts_are_judged_and_nobody_is_told(make, rec
     assert receiver.requests == []
 
 
-async def test_restarted_service_tells_only_what_is_new(make, receiver):
-    desk = make()
+async def test_receiver_that_asks_to_be_left_alone_is(make, receiver):
+    desk, receiver.statuses, receiver.headers = make(), [429], {"Retry-After": "240"}
     desk.see(PAUSED)
     await desk.desk.tell()
-    assert stat.S_IMODE(desk.memory.stat().st_mode) == 0o600
-    again = make()
-    again.see(PAUSED)
-    await again.desk.tell()
-    again.see(WELL)
-    await again.desk.tell()
-    assert receiver.told == [("alert.raised", "paused"), ("alert.cleared", "paused")]
-    assert AlertMemory(desk.memory).read() == []
+    desk.clock.advance(239)
+    await desk.desk.tell()
+    assert len(receiver.requests) == 1
+    desk.clock.advance(1)
+    await desk.desk.tell()
+    assert len(receiver.requests) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"null", b'[{"alert": "x"}]', b"\xff", b"[" * 9_999])
-async def test_memory_that_cannot_be_read_costs_one_message_at_most(make, receiver, content):
-    make().memory.write_bytes(content)
-    desk = make()
+async def test_receiver_cannot_ask_for_more_than_a_quarter_of_an_hour(make, receiver):
+    desk, receiver.statuses, receiver.headers = make(), [503], {"Retry-After": "999999999"}
     desk.see(PAUSED)
     await desk.desk.tell()
-    assert receiver.told == [("alert.raised", "paused")]
+    desk.clock.advance(900)
+    await desk.desk.tell()
+    assert len(receiver.requests) == 2
 
 
-async def test_memory_that_cannot_be_written_costs_nothing(make, receiver):
-    desk = make()
-    desk.memory.with_suffix(".new").mkdir()
-    desk.see(PAUSED)
-    with capture_logs() as logs:
+async def test_message_that_is_never_taken_keeps_no_other_back(make, receiver):
+    desk, receiver.statuses = make(), [400]
+    desk.see(pipeline(is_paused=True, oldest_s=901.0))
+    for _ in range(2):
         await desk.desk.tell()
-        await desk.desk.tell()
-    assert [line["event"] for line in logs] == ["alerts are not remembered"]
-    assert receiver.told == [("alert.raised", "paused")]
+        desk.clock.advance(1)
+    assert len(set(receiver.told)) == 2
 
 
 async def test_mistake_of_ours_costs_one_round(make):

@@ -104,7 +104,7 @@ def test_everything_may_be_set() -> None:
         drainer=DrainerConfig(1, 1_000, 1.5),
         write_keys=(WriteKeyConfig("shop", Secret(NEW_KEY)), WriteKeyConfig("till_2-b", Secret(OLD_KEY))),
         alerts=AlertsConfig(
-            Secret(HOOK), Secret(SIGN), True, None, Limits(3_600.0, None, 5.0, 50, 3 * 10**9, None, 30.0, 9)
+            Secret(HOOK), (Secret(SIGN),), True, None, Limits(3_600.0, None, 5.0, 50, 3 * 10**9, None, 30.0, 9)
         ),
     )
     assert not any(secret in repr(config) for secret in (NEW_KEY, OLD_KEY, HOOK, SIGN))

@@ -27,7 +27,7 @@ from edge.delivery import (
     Unclear,
 )
 from edge.destinations.base import first_request
-from edge.destinations.webhook import MAX_BODY_BYTES, Webhook, read, signature
+from edge.destinations.webhook import MAX_BODY_BYTES, Webhook, read
 from edge.errors import TransportFailed
 from edge.secret import Secret
 from tests.conversations import RESPONSES, converse, in_turn, payloads_of, read_parameters, with_answers
@@ -88,38 +88,6 @@ def test_event_is_one_signed_request() -> None:
     assert rendered() == Payload(b'{"id":"e-1","body":' + CANONICAL + b"}", TIME_MS)
     asked = with_answers(HOOK.deliver([rendered()], NOW_MS), Response(204, {}, b""))
     assert asked == ([request], [Delivered(204)])
-
-
-@pytest.mark.parametrize(
-    ("secret", "delivery", "at_s", "body", "made"),
-    [
-        (
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-            "msg_p5jXN8AQM9LWM0D4loKWxJek",
-            1_614_265_330,
-            b'{"test": 2432232314}',
-            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
-        ),
-        (
-            "whsec_plJ3nmyCDGBKInavdOK15jsl",
-            "msg_loFOjxBNrRLzqYUf",
-            1_731_705_121,
-            b'{"event_type":"ping","data":{"success":true}}',
-            "v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0=",
-        ),
-    ],
-)
-def test_signature_is_that_of_the_published_examples(
-    secret: str, delivery: str, at_s: int, body: bytes, made: str
-) -> None:
-    """Source: the test vector of the Standard Webhooks libraries, and the example of Svix's guide to verifying."""
-    assert signature([Secret(secret)], delivery, at_s, body)["webhook-signature"] == made
-
-
-def test_two_secrets_give_two_signatures() -> None:
-    both = [Secret(SECRET), Secret("x" * 16)]
-    single = [signature([one], "e-1", 1, b"{}")["webhook-signature"] for one in both]
-    assert signature(both, "e-1", 1, b"{}")["webhook-signature"] == " ".join(single)
 
 
 def test_id_stays_at_a_repeat_and_only_the_moment_moves() -> None:
