@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 EMAIL = "kanarie@shop.example"
+GONE = "gone-kanarie@shop.example"
 PHONE = "+447700900911"
 NAME = "Moon Kanarie"
 IP = "203.0.113.77"
@@ -17,6 +18,7 @@ ORDER = "o-kanarie-4711"
 USER_AGENT = "KanarieBrowser/9.1"
 QUERY = "q=kanarie-query"
 COOKIE = "kanarie-cookie"
+CLICK = "kanarie-click-0123456789"
 EVENT_ID = "kanarie-event-1"
 WRITE_KEY = "kanarie-write-key-0123456789"
 API_KEY = "pk_kanarie0123456789abcdef0123456789ab"
