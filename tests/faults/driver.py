@@ -9,13 +9,12 @@ import itertools
 import json
 import os
 import random
-import shutil
-import signal
-import sys
+import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,30 +23,23 @@ from typing import Any
 import aiohttp
 
 from edge.clock import SystemClock
-from edge.demo.world import free_port
 from edge.sandbox import Running, start
-from edge.sandbox.klaviyo import KEY, Klaviyo
+from edge.sandbox.klaviyo import Klaviyo
 from edge.sandbox.received import Exchange
-from edge.shipped import shipped
+from tests.faults.proxy import Proxy
+from tests.faults.service import ANSWER_S, ORIGIN, READY_S, ROLES, Service, lives, until
 
-ORIGIN = "https://shop.example"
-ROLES = ("collector", "drainer")
-READY_S = 15.0
-SETTLED_S = 240.0  # what some thousand events take at the rate that the fake vendor allows
-STOP_S = 20.0
-ANSWER_S = 5.0
-LOOK_EVERY_S = 0.02
+__all__ = ["READY_S", "ROLES", "SETTLED_S", "World", "lives", "open_sandbox", "running_world", "seeded", "until"]
+
+SETTLED_S = 240.0
 REPEAT_AFTER_S = 0.1
+CROWD_EVERY_S = 0.1
+# Klaviyo's rate lets 58 events a second through: what waits for it must not grow with the time that a slow machine
+# takes for everything else.
+CROWD = 400
 GRANTED = dict.fromkeys(("functional", "analytics", "marketing", "advertising"), "granted")
-
-CONFIG = """\
-site:      {{origins: ["{origin}"]}}
-data_dir:  {data_dir}
-pipelines: {pipelines}
-spool:     {{{spool}}}
-collector: {{listen: "unix:{folder}/edge.sock"}}
-ops:       {{listen: "127.0.0.1:{ops}"}}
-"""
+DENIED = dict.fromkeys(GRANTED, "denied")
+DONE = "SELECT coalesce(sum(events), 0) FROM tally WHERE fate NOT IN ('waiting', 'held')"
 
 
 def seeded() -> random.Random:
@@ -57,121 +49,6 @@ def seeded() -> random.Random:
     return random.Random(seed)
 
 
-async def until(is_met: Callable[[], bool | Awaitable[bool]], within_s: float, what: str) -> float:
-    """Look again and again until a condition holds; give the seconds it took. Raises AssertionError."""
-    began_s = time.monotonic()
-    while True:
-        met = is_met()
-        if met if isinstance(met, bool) else await met:
-            return time.monotonic() - began_s
-        assert time.monotonic() - began_s < within_s, f"not within {within_s:.0f} s: {what}"
-        await asyncio.sleep(LOOK_EVERY_S)
-
-
-def lives(pid: int) -> bool:
-    """Tell whether a process is there and has not ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def klaviyo_alone(folder: Path) -> Path:
-    """Give a folder with the shipped Klaviyo pipeline alone: every other one would count the same events once more."""
-    alone = folder / "shipped"
-    alone.mkdir(exist_ok=True)
-    shutil.copy(shipped("pipelines/klaviyo-events.yaml"), alone)
-    return alone
-
-
-class Service:
-    """`edge serve` as a process of its own, and the two that it starts."""
-
-    def __init__(self, folder: Path, base_url: str, *, spool: str = "", pipelines: Path | None = None) -> None:
-        self.folder, self.socket, self.log = folder, folder / "edge.sock", folder / "edge.log"
-        self.data_dir = folder / "data"
-        self.config = folder / "edge.yaml"
-        self.process: asyncio.subprocess.Process
-        self._ops = f"http://127.0.0.1:{(port := free_port())}"
-        self._pids: set[int] = set()
-        self._session: aiohttp.ClientSession
-        self._environ = {**os.environ, "KLAVIYO_PRIVATE_API_KEY": KEY, "KLAVIYO_BASE_URL": base_url}
-        told = {"origin": ORIGIN, "folder": folder, "data_dir": self.data_dir}
-        told["pipelines"] = pipelines or klaviyo_alone(folder)
-        self.config.write_text(CONFIG.format(**told, ops=port, spool=spool or "free_bytes: 1MB"))
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator["Service"]:
-        """Start it; whatever happens, nothing that it started is left behind."""
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as self._session:
-            try:
-                await self.start()
-                yield self
-            finally:
-                await self._end()
-
-    async def start(self) -> None:
-        """Start the supervisor anew on the same data."""
-        self.process = await self.spawn()
-        self._pids.add(self.process.pid)
-
-    async def spawn(self) -> asyncio.subprocess.Process:
-        """Run `edge serve`; what it logs is appended to the log file."""
-        with self.log.open("ab") as log:
-            command = (sys.executable, "-m", "edge", "serve", "--config", str(self.config))
-            return await asyncio.create_subprocess_exec(
-                *command, env=self._environ, stderr=log, stdin=asyncio.subprocess.DEVNULL
-            )
-
-    async def state(self) -> dict[str, Any]:
-        """Give what /readyz says; nobody there is not ready."""
-        try:
-            async with self._session.get(f"{self._ops}/readyz") as answer:
-                state: dict[str, Any] = await answer.json()
-        except (aiohttp.ClientError, TimeoutError):
-            return {"ready": False}
-        self._pids |= {state[role]["pid"] for role in ROLES if state[role].get("pid")}
-        return state
-
-    async def pid(self, role: str) -> int:
-        """Give a child's process id."""
-        found: int = (await self.state())[role]["pid"]
-        return found
-
-    async def until_ready(self, *gone: int, within_s: float = READY_S) -> float:
-        """Wait until both children are ready and none of them is one that is gone; give the seconds it took."""
-
-        async def is_ready() -> bool:
-            state = await self.state()
-            return state["ready"] is True and not any(state[role]["pid"] in gone for role in ROLES)
-
-        return await until(is_ready, within_s, f"/readyz after a fault; see {self.log}")
-
-    async def kill(self, role: str) -> int:
-        """End a child without a word; give the process id it had."""
-        pid = await self.pid(role)
-        os.kill(pid, signal.SIGKILL)
-        return pid
-
-    async def stop(self) -> int:
-        """Ask it to end, and give its exit code."""
-        self.process.terminate()
-        return await asyncio.wait_for(self.process.wait(), STOP_S)
-
-    def logged(self, event: str) -> int:
-        """Count the log lines of one event."""
-        return self.log.read_text().count(f'"event": "{event}"')
-
-    async def _end(self) -> None:
-        if self.process.returncode is None:
-            with suppress(TimeoutError):
-                await self.stop()
-        for pid in self._pids:
-            if lives(pid) and str(self.config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
-        await self.process.wait()
-
-
 class Promises:
     """What visitors were told is stored: one line an event, durable before the visitor goes on."""
 
@@ -179,13 +56,12 @@ class Promises:
         self.path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    async def write(self, events: Sequence[dict[str, Any]], visitor: int, status: int) -> None:
-        """Write down an answer for every event of its request."""
-        at_ms = time.time_ns() // 1_000_000
-        facts = [
-            {"id": e["id"], "visitor": visitor, "number": e["properties"]["number"], "status": status, "at_ms": at_ms}
-            for e in events
-        ]
+    async def write(
+        self, events: Sequence[dict[str, Any]], visitor: int, status: int, *, is_allowed: bool = True
+    ) -> None:
+        """Write down an answer for every event of its request, and whether it may be delivered at all."""
+        told = {"visitor": visitor, "status": status, "at_ms": time.time_ns() // 1_000_000, "is_allowed": is_allowed}
+        facts = [{"id": e["id"], "number": e["properties"]["number"], **told} for e in events]
         await asyncio.to_thread(self._append, "".join(json.dumps(fact) + "\n" for fact in facts).encode())
 
     def read(self) -> list[dict[str, Any]]:
@@ -216,13 +92,28 @@ class Answers:
 
 
 class Visitor:
-    """One browser: says who it is, then tells numbered events; repeats the same body until it hears a yes."""
+    """One browser: says who it is, then tells numbered events; repeats the same body until it hears a yes.
 
-    def __init__(self, number: int, run: str, session: aiohttp.ClientSession, promises: Promises, answers: Answers):
-        self.number, self.answers = number, answers
+    One that denies says who it is as well, and nothing of it may ever be delivered.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        run: str,
+        session: aiohttp.ClientSession,
+        promises: Promises,
+        answers: Answers,
+        *,
+        denies: bool = False,
+    ) -> None:
+        self.number, self.answers, self.denies = number, answers, denies
         self.is_stopping = False
+        self.may_go_on = asyncio.Event()
+        self.may_go_on.set()
         self._run, self._session, self._promises = run, session, promises
-        self._context = {"session": {"id": uuid.uuid4().hex, "number": 1}, "consent": {**GRANTED, "source": "explicit"}}
+        consent = {**(DENIED if denies else GRANTED), "source": "explicit"}
+        self._context = {"session": {"id": uuid.uuid4().hex, "number": 1}, "consent": consent}
         self._numbers = itertools.count()
         self._cookie = ""
 
@@ -233,6 +124,7 @@ class Visitor:
     async def visit(self, rng: random.Random, *, pause_s: float, padding: int = 0) -> None:
         """Look at things until told to stop, or until the run's events are told."""
         while not self.is_stopping:
+            await self.may_go_on.wait()
             await self.tell([self._event("view_item", padding=padding) for _ in range(rng.choice((1, 1, 2)))])
             await asyncio.sleep(rng.uniform(0, pause_s))
 
@@ -246,7 +138,7 @@ class Visitor:
         while True:
             status = await self._post(body)
             if 200 <= status < 300:
-                await self._promises.write(events, self.number, status)
+                await self._promises.write(events, self.number, status, is_allowed=not self.denies)
                 self.answers.accepted += len(events)
                 return
             assert status in (0, 503), f"a visitor was told {status}"
@@ -285,7 +177,10 @@ class World:
     answers: Answers
     visitors: list[Visitor]
     session: aiohttp.ClientSession
+    proxy: Proxy | None = None
+    injected: Counter[str] = field(default_factory=Counter)
     _visits: list[asyncio.Task[None]] = field(default_factory=list)
+    _keeper: asyncio.Task[None] | None = None
 
     async def introduce(self) -> None:
         """Let every visitor say who it is."""
@@ -296,14 +191,53 @@ class World:
         for visitor in self.visitors:
             own = random.Random(rng.random())
             self._visits.append(asyncio.create_task(visitor.visit(own, pause_s=pause_s, padding=padding)))
+        self._keeper = asyncio.create_task(self._keep_door())
+
+    async def _keep_door(self) -> None:
+        """Let visitors wait while a crowd of events has not ended yet."""
+        while True:
+            is_crowded = self.answers.accepted - self._done() > CROWD
+            for visitor in self.visitors:
+                visitor.may_go_on.clear() if is_crowded else visitor.may_go_on.set()
+            await asyncio.sleep(CROWD_EVERY_S)
+
+    def _done(self) -> int:
+        """Give how many events have ended, as our ledger has it: nothing is judged by this number."""
+        try:
+            with closing(sqlite3.connect(f"file:{self.service.data_dir}/ledger.db?mode=ro", uri=True)) as db:
+                number: int = db.execute(DONE).fetchone()[0]
+        except sqlite3.Error:
+            return self.answers.accepted  # its disk is away for the moment
+        return number
 
     async def close_doors(self) -> None:
         """Let every visitor finish what it is saying, until it is answered with a yes."""
+        await self._end_keeper()
         for visitor in self.visitors:
             visitor.is_stopping = True
+            visitor.may_go_on.set()
         async with asyncio.timeout(READY_S):
             await asyncio.gather(*self._visits)
         self._visits.clear()
+
+    async def go_home(self) -> None:
+        """End every visit, wherever it is."""
+        await self._end_keeper()
+        for visit in self._visits:
+            visit.cancel()
+        await asyncio.gather(*self._visits, return_exceptions=True)
+
+    async def _end_keeper(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+            self._keeper = None
+
+    async def kill(self, role: str) -> int:
+        """End a process of the service without a word, and note that; give the process id it had."""
+        pid = await self.service.kill(role)
+        self.injected[f"kill -9 of the {role}"] += 1
+        return pid
 
     async def until_accepted(self, more: int, within_s: float, what: str = "visitors are answered with a yes") -> float:
         """Wait until this many more events were acknowledged; give the seconds it took."""
@@ -332,13 +266,30 @@ async def open_sandbox(port: int = 0) -> Running:
 
 
 @asynccontextmanager
-async def running_world(folder: Path, *, visitors: int = 10, **service: Any) -> AsyncIterator[World]:
-    """Start sandbox, service and visitors' connections; the service is not waited for."""
+async def running_world(
+    folder: Path,
+    *,
+    visitors: int = 10,
+    deniers: int = 0,
+    proxy: Proxy | None = None,
+    kind: type[Service] = Service,
+    **service: Any,
+) -> AsyncIterator[World]:
+    """Start sandbox, service and visitors' connections; the service is not waited for.
+
+    Args:
+        deniers: so many visitors more, who deny everything.
+        proxy: stands between the service and the sandbox.
+        kind: which form of the service; `service` is what it is made with.
+    """
     print(f"data, log and promises: {folder}")
     async with AsyncExitStack() as stack:
         sandboxes = [await open_sandbox()]
         stack.push_async_callback(lambda: sandboxes[-1].close())
-        serving = Service(folder, sandboxes[0].base_url("klaviyo"), **service)
+        base_url = sandboxes[0].base_url("klaviyo")
+        if proxy is not None:
+            base_url = f"{await stack.enter_async_context(proxy.open(sandboxes[0].port))}/klaviyo"
+        serving = kind(folder, base_url, **service)
         session = await stack.enter_async_context(
             aiohttp.ClientSession(
                 connector=aiohttp.UnixConnector(str(serving.socket), limit=0),
@@ -349,16 +300,13 @@ async def running_world(folder: Path, *, visitors: int = 10, **service: Any) -> 
         await stack.enter_async_context(serving.open())
         promises, answers, run = Promises(folder / "promises.jsonl"), Answers(), uuid.uuid4().hex[:8]
         stack.callback(promises.close)
-        people = [Visitor(number, run, session, promises, answers) for number in range(visitors)]
-        world = World(folder, serving, sandboxes, promises, answers, people, session)
-        stack.push_async_callback(_go_home, world)
+        people = [
+            Visitor(number, run, session, promises, answers, denies=number >= visitors)
+            for number in range(visitors + deniers)
+        ]
+        world = World(folder, serving, sandboxes, promises, answers, people, session, proxy)
+        stack.push_async_callback(world.go_home)
         yield world
-
-
-async def _go_home(world: World) -> None:
-    for visit in world._visits:
-        visit.cancel()
-    await asyncio.gather(*world._visits, return_exceptions=True)
 
 
 def _now() -> str:

@@ -21,17 +21,19 @@ from edge.errors import StorageError, StorageFailed
 from edge.sandbox.faults import Fault
 from edge.spool import SpoolReader, SpoolSettings, SpoolWriter
 from edge.spool.segment import list_segments
+from tests.faults.books import read_books, spool_numbers
+from tests.faults.counts import COUNTS
 from tests.faults.disk import OwnDisk, own_disk
 from tests.faults.driver import ROLES, World, lives, open_sandbox, running_world, seeded, until
-from tests.faults.verdict import read_books, settled, spool_numbers
+from tests.faults.verdict import settled
 
 AGAIN_S = 5.0
-FAULT_S = 10.0
+FAULT_S = 60.0  # for what takes a second on a machine that has nothing else to do
 DISK = "32m"
 LARGEST_FILE_BYTES = 65_536  # the log stays below it
 PADDING_BYTES = 20_000
-STREAM_BYTES = 12_000_000
 MAX_KILLS = 30
+SMALL = "segment_bytes: 1MB, max_bytes: 4MB, free_bytes: 1MB"
 
 
 @pytest.fixture
@@ -44,12 +46,12 @@ def disk(tmp_path):
 async def open_on(disk: OwnDisk, spool: str, rng) -> AsyncIterator[World]:
     """Run the service with all its data on that disk, visitors walking about; a failed run's data is copied."""
     folder = disk.folder.parents[0 if disk.folder.name == "data" else 1]
-    async with running_world(folder, spool=spool) as world:
+    async with running_world(folder, spool=spool, deniers=1) as world:
         try:
             await world.service.until_ready()
             await world.introduce()
             world.open_doors(rng)
-            await world.until_accepted(30, 10)
+            await world.until_accepted(30, FAULT_S)
             yield world
         except BaseException:
             shutil.copytree(disk.folder, folder / "kept", ignore=shutil.ignore_patterns("filler"))
@@ -61,6 +63,7 @@ async def test_a_full_disk_is_refused_with_a_time_to_come_back_and_forgotten_whe
     """With the watermark before SQLite notices, without it when SQLite says so in the middle of a commit."""
     async with open_on(disk, f"free_bytes: {free_bytes}", seeded()) as world, watched_script(world) as script:
         disk.fill(leave_bytes=200_000 if free_bytes != "0B" else 0)
+        world.injected["disk: full"] += 1
         await until(lambda: len(world.answers.refusals) >= 20, FAULT_S, "visitors are refused")
         first_status, retry_after = world.answers.refusals[0]
         assert (first_status, retry_after.isdecimal(), world.answers.cut) == (503, True, 0)
@@ -114,6 +117,7 @@ async def test_what_was_sent_while_the_ledger_had_no_room_is_not_sent_again(disk
         faults.add(Fault("klaviyo", "slow", times=None, after_processing=True, wait_s=60))
         await until(lambda: any(exchange.is_open for exchange in world.exchanges), FAULT_S, "an event is on its way")
         disk.fill()
+        world.injected["disk: full"] += 1
         await until(lambda: len(world.answers.refusals) >= 10, FAULT_S, "visitors are refused")
         faults.clear()
         await until(lambda: world.service.logged("settling waits for room") > 0, FAULT_S, "the drainer waits for room")
@@ -128,15 +132,16 @@ async def test_what_was_sent_while_the_ledger_had_no_room_is_not_sent_again(disk
 
 async def test_a_destination_that_is_away_costs_waiting_and_neither_an_event_nor_its_place(tmp_path):
     """The connection is refused for a while; visitors go on, and notice nothing."""
-    async with running_world(tmp_path) as world:
+    async with running_world(tmp_path, deniers=1) as world:
         await world.service.until_ready()
         await world.introduce()
         world.open_doors(seeded())
-        await world.until_accepted(30, 10)
+        await world.until_accepted(30, FAULT_S)
         [gone] = world.sandboxes
         await gone.close()
+        world.injected["network: vendor away"] += 1
         await until(lambda: read_books(world.service.data_dir).open > 0, FAULT_S, "events wait")
-        await world.until_accepted(50, 10)
+        await world.until_accepted(50, FAULT_S)
         world.sandboxes.append(await open_sandbox(gone.port))
         await world.close_doors()
         print(await settled(world))
@@ -149,9 +154,10 @@ async def test_a_spool_that_became_read_only_is_neither_written_nor_replaced_and
     with own_disk(tmp_path / "data/spool", DISK) as disk:
         async with open_on(disk, "free_bytes: 0B", seeded()) as world:
             await until(lambda: _makes_read_only(world, disk), FAULT_S, "no file is open for writing")
+            world.injected["disk: read-only"] += 1
             files = _inodes(disk.folder)
             refused = len(world.answers.refusals)
-            await until(lambda: len(world.answers.refusals) >= refused + 20, 20, "visitors are refused")
+            await until(lambda: len(world.answers.refusals) >= refused + 20, FAULT_S, "visitors are refused")
             first_status, retry_after = world.answers.refusals[refused]
             assert (first_status, retry_after.isdecimal()) == (503, True)
             await until(lambda: _serves_script(world), FAULT_S, "the script is served")
@@ -169,16 +175,17 @@ async def test_a_spool_that_became_read_only_is_neither_written_nor_replaced_and
 @pytest.mark.parametrize("role", ROLES)
 async def test_a_process_whose_writes_fail_ends_and_the_next_one_goes_on(tmp_path, role):
     """Writes beyond a size fail with an error that is not "full": nobody writes through that connection again."""
-    async with running_world(tmp_path) as world:
+    async with running_world(tmp_path, deniers=1) as world:
         await world.service.until_ready()
         await world.introduce()
         world.open_doors(seeded())
-        await world.until_accepted(30, 10)
+        await world.until_accepted(30, FAULT_S)
         pid = await world.service.pid(role)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (LARGEST_FILE_BYTES, LARGEST_FILE_BYTES))
+        world.injected["disk: writes fail"] += 1
         await until(lambda: not lives(pid), FAULT_S, "the process ends")
         took_s = await world.service.until_ready(pid)
-        await world.until_accepted(20, 10)
+        await world.until_accepted(20, FAULT_S)
         await world.close_doors()
         verdict = await settled(world)
         print(f"{role}: ready again after {took_s:.1f} s, {verdict}, refusals {set(world.answers.refusals)}")
@@ -187,26 +194,26 @@ async def test_a_process_whose_writes_fail_ends_and_the_next_one_goes_on(tmp_pat
 
 
 async def test_room_is_given_back_only_for_what_is_done_and_nothing_is_lost_when_killed_meanwhile(tmp_path):
-    """A cap of four small segments under a stream of twelve, each process killed in turn."""
+    """A cap of four small segments under a stream of many more, each process killed in turn."""
     rng = seeded()
-    async with running_world(tmp_path, spool="segment_bytes: 1MB, max_bytes: 4MB, free_bytes: 1MB") as world:
+    async with running_world(tmp_path, deniers=1, spool=SMALL) as world:
         await world.service.until_ready()
         await world.introduce()
         world.open_doors(rng, padding=PADDING_BYTES)
         kills = 0
         for role in itertools.islice(itertools.cycle(ROLES), MAX_KILLS):
             await asyncio.sleep(rng.uniform(0, 0.6))
-            await world.service.until_ready(await world.service.kill(role))
+            await world.service.until_ready(await world.kill(role))
             kills += 1
             first = list_segments(world.service.data_dir / "spool")[0].first
             assert first <= read_books(world.service.data_dir).cursor + 1, "a segment went before its time"
-            if world.answers.accepted * PADDING_BYTES > STREAM_BYTES:
+            if world.answers.accepted * PADDING_BYTES > COUNTS.stream_bytes:
                 break
         await world.close_doors()
         verdict = await settled(world)
         numbers = spool_numbers(world.service.data_dir)
         print(f"{kills} kills, {verdict}, kept from {numbers[0]} to {numbers[-1]}")
-    assert world.answers.accepted * PADDING_BYTES > STREAM_BYTES
+    assert world.answers.accepted * PADDING_BYTES > COUNTS.stream_bytes
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert numbers[0] > 1, "no room was given back"
 
@@ -230,7 +237,7 @@ async def test_a_disk_that_fills_while_a_segment_ends_hides_nothing_and_wants_no
         writer = await _opened(settings)
     for size in (10, 10, 120_000, 10, 10):
         stored.append(await writer.append([b"x" * size]))
-    await until(lambda: _are_sealed(settings.directory), 5, "every segment but the newest is sealed")
+    await until(lambda: _are_sealed(settings.directory), FAULT_S, "every segment but the newest is sealed")
     await writer.close()
     again = await _opened(settings)
     stored.append(await again.append([b"again"]))
