@@ -6,16 +6,18 @@ Source: docs/wire.md.
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any, Final, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
 from edge.errors import InvalidEvent, RequestRefused
 from edge.event import Event
-from edge.jsontree import JSON, MAX_BYTES, clean, strip_controls
+from edge.jsontree import JSON, MAX_BYTES, Proof, clean, clean_plain, prove, strip_controls
 
 # Why a whole request is refused.
 BAD_JSON: Final = "bad_json"
@@ -45,6 +47,7 @@ MAX_PAST_MS = 7 * 86_400_000
 MAX_FUTURE_MS = 300_000
 OUR_KEYS = frozenset({"ip", "user_agent", "gpc", "consent_cookies", "vendor_ids"})  # of a context: we alone write these
 
+_AROUND = 2  # the batch and its list of events
 REFUSED = "events_refused"  # marks a consent event that only keeps what a refused batch said: no new answer
 
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9_. -]{0,62}[A-Za-z0-9_.-])?")
@@ -54,16 +57,20 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
 Tree: TypeAlias = dict[str, JSON]
+_NONE: Final[Mapping[str, JSON]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A body that is a batch: its context is clean, its events are still a stranger's."""
+class Batch(NamedTuple):
+    """A body that is a batch: its context is clean, its events are still a stranger's.
+
+    A tuple, as one is made a request.
+    """
 
     context: Tree
     context_bytes: int
     sent_at_ms: int | None
     events: list[JSON]
+    proof: Proof = Proof.NONE
 
     @property
     def session_id(self) -> str | None:
@@ -73,12 +80,11 @@ class Batch:
         return found if isinstance(found, str) and _ID.fullmatch(found) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """What we know ourselves about a request: when, from whom, and what its headers said.
 
     `consent_cookies` are those of consent platforms, where the page itself reported nothing; `vendor_ids` what other
-    vendors' cookies say of the browser.
+    vendors' cookies say of the browser. A tuple, as one is made a request.
     """
 
     received_at_ms: int
@@ -87,8 +93,8 @@ class Arrival:
     ip: str | None
     user_agent: str | None
     has_gpc: bool
-    consent_cookies: dict[str, JSON] = field(default_factory=dict)
-    vendor_ids: dict[str, JSON] = field(default_factory=dict)
+    consent_cookies: Mapping[str, JSON] = _NONE
+    vendor_ids: Mapping[str, JSON] = _NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +123,12 @@ def read_batch(body: bytes) -> Batch:
         raise RequestRefused(400, NO_EVENTS, "a batch has at least one event")
     if len(events) > MAX_EVENTS:
         raise RequestRefused(400, TOO_MANY_EVENTS, f"a batch has at most {MAX_EVENTS} events")
-    context, size_bytes = shared_context(raw.get("context"), MAX_CONTEXT_BYTES)
-    return Batch(_without_ours(context), size_bytes, find_ms(raw.get("sent_at")), events)
+    proof, context = prove(raw, MAX_CONTEXT_BYTES, _AROUND), raw.get("context")
+    if proof is Proof.SMALL and isinstance(context, dict):
+        size_bytes = MAX_CONTEXT_BYTES  # at most; the whole body has no more
+    else:
+        context, size_bytes = shared_context(context, MAX_CONTEXT_BYTES)
+    return Batch(_without_ours(context), size_bytes, find_ms(raw.get("sent_at")), events, proof)
 
 
 def read_json(body: bytes) -> Any:
@@ -145,7 +155,7 @@ def parse_events(batch: Batch, arrival: Arrival) -> tuple[list[Event], list[Reje
 def consent_event(batch: Batch, arrival: Arrival) -> Event:
     """Give the event that keeps a batch's consent answer when all of its own events were refused."""
     return Event(
-        id=_derived_id(batch, arrival, 0, orjson.dumps([batch.context.get("consent"), arrival.consent_cookies])),
+        id=_derived_id(batch, arrival, 0, orjson.dumps([batch.context.get("consent"), dict(arrival.consent_cookies)])),
         name="consent",
         time_ms=arrival.received_at_ms,
         received_at_ms=arrival.received_at_ms,
@@ -191,15 +201,17 @@ def _ours(arrival: Arrival) -> Tree:
     if arrival.has_gpc:
         ours["gpc"] = True
     if arrival.consent_cookies:
-        ours["consent_cookies"] = arrival.consent_cookies
+        ours["consent_cookies"] = dict(arrival.consent_cookies)
     if arrival.vendor_ids:
-        ours["vendor_ids"] = arrival.vendor_ids
+        ours["vendor_ids"] = dict(arrival.vendor_ids)
     return ours
 
 
 def _header_text(text: str) -> str:
     """Cut a header to a bounded string that JSON can hold; a server hands on foreign bytes as lone surrogates."""
     text = text[:MAX_USER_AGENT_CHARS]
+    if text.isascii() and text.isprintable():
+        return text
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()
     return strip_controls(text)
@@ -208,14 +220,12 @@ def _header_text(text: str) -> str:
 def _event(raw: JSON, index: int, batch: Batch, arrival: Arrival, shared: Tree) -> Event:
     if not isinstance(raw, dict):
         raise InvalidEvent(BAD_EVENT, "an event is an object")
-    tree, encoded = clean(raw)
-    if len(encoded) + batch.context_bytes > MAX_BYTES:
-        raise InvalidEvent(TOO_LARGE, f"an event and its batch's context may have {MAX_BYTES} bytes together")
+    tree, encoded = (raw, None) if batch.proof is Proof.SMALL else _bounded(raw, batch)
     name = event_name(tree.get("name"))
     time_ms, is_moved = event_time(tree.get("time"), batch.sent_at_ms, arrival.received_at_ms)
     own = object_in(tree, "context", BAD_CONTEXT)
     return Event(
-        id=_id(tree.get("id"), index, batch, arrival, encoded),
+        id=_id(tree, index, batch, arrival, encoded),
         name=name,
         time_ms=time_ms,
         received_at_ms=arrival.received_at_ms,
@@ -226,6 +236,13 @@ def _event(raw: JSON, index: int, batch: Batch, arrival: Arrival, shared: Tree) 
         context=shared | _without_ours(own) if own else shared,
         is_time_moved=is_moved,
     )
+
+
+def _bounded(raw: Tree, batch: Batch) -> tuple[Tree, bytes]:
+    tree, encoded = clean_plain(raw) if batch.proof is Proof.PLAIN else clean(raw)
+    if len(encoded) + batch.context_bytes > MAX_BYTES:
+        raise InvalidEvent(TOO_LARGE, f"an event and its batch's context may have {MAX_BYTES} bytes together")
+    return tree, encoded
 
 
 def event_name(raw: JSON) -> str:
@@ -253,9 +270,10 @@ def object_in(tree: Tree, key: str, code: str) -> Tree:
     return value
 
 
-def _id(raw: JSON, index: int, batch: Batch, arrival: Arrival, encoded: bytes) -> str:
+def _id(tree: Tree, index: int, batch: Batch, arrival: Arrival, encoded: bytes | None) -> str:
+    raw = tree.get("id")
     if raw is None:
-        return _derived_id(batch, arrival, index, encoded)
+        return _derived_id(batch, arrival, index, encoded or orjson.dumps(tree))
     if not isinstance(raw, str) or not _ID.fullmatch(raw):
         raise InvalidEvent(BAD_ID, "id is 1 to 64 of: letters, digits, _ and -")
     return raw

@@ -18,7 +18,7 @@ from edge.app.folders import ledger_path, spool_settings
 from edge.app.keys import cookie_keys
 from edge.app.report import Report, exposition
 from edge.clock import Clock
-from edge.collector import Assets, Collector, CollectorSettings
+from edge.collector import Assets, Collector, CollectorSettings, RandomPool
 from edge.config import Config
 from edge.consent_platforms import with_meanings
 from edge.cookie import CookieSigner
@@ -102,7 +102,7 @@ class CollectingProcess:
             self._spool,
             cookies=CookieSigner(cookie_keys(config.cookie.keys, config.data_dir), config.cookie.domain),
             clock=clock,
-            random_bytes=secrets.token_bytes,
+            random_bytes=RandomPool(secrets.token_bytes).take,
             assets=Assets(*(shipped(f"static/datafly.js{coding}").read_bytes() for coding in ("", ".br", ".gz"))),
             metrics=self._metrics,
         )

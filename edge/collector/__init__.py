@@ -1,8 +1,9 @@
 """The public door: serves the script, takes batches, and answers after they are on disk."""
 
 from edge.collector.event_log import EventLog
+from edge.collector.random_pool import RandomPool
 from edge.collector.server import Collector
 from edge.collector.settings import CollectorSettings, Listen
 from edge.collector.static import Assets, pinned_name
 
-__all__ = ["Assets", "Collector", "CollectorSettings", "EventLog", "Listen", "pinned_name"]
+__all__ = ["Assets", "Collector", "CollectorSettings", "EventLog", "Listen", "RandomPool", "pinned_name"]

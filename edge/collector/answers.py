@@ -1,10 +1,10 @@
 """The answers: their headers are the same for every one, and no client byte is ever in them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from edge.errors import RequestRefused, StorageBusy, StorageError, StorageFull
 
@@ -22,9 +22,17 @@ RETRY_BUSY_S = 1
 RETRY_FAILED_S = 5
 
 
-def no_content() -> web.Response:
-    """Everything was stored."""
-    return web.Response(status=204, headers=NOT_STORED)
+def no_content(granted: Mapping[str, str]) -> web.Response:
+    """There is nothing to say but what a page of this origin is granted."""
+    return web.Response(status=204, headers={**NOT_STORED, **granted})
+
+
+def all_stored(granted: Mapping[str, str], set_cookies: Iterable[str]) -> web.Response:
+    """Everything was stored, and these cookies are set."""
+    answer = no_content(granted)
+    for value in set_cookies:
+        answer.headers.add(hdrs.SET_COOKIE, value)
+    return answer
 
 
 def json_answer(status: int, content: Any) -> web.Response:

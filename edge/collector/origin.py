@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 
+from aiohttp import hdrs
+from multidict import istr
+
 from edge.errors import RequestRefused
 
 _PREFLIGHT_S = 7_200  # the longest that any browser keeps
@@ -23,10 +26,10 @@ class Origins:
         Raises:
             RequestRefused: 403.
         """
-        site = headers.get("Sec-Fetch-Site")
+        site = headers.get(_SITE)
         if site == "same-origin":
             return _VARY
-        cors = self._headers.get(headers.get("Origin", ""))
+        cors = self._headers.get(headers.get(hdrs.ORIGIN, ""))
         if cors is None or site not in _SITES_WITH_ORIGIN:
             raise RequestRefused(403, "foreign_origin", "this page's origin is not among the configured ones")
         return cors
@@ -40,6 +43,7 @@ class Origins:
         return {**self.judge(headers), **_PREFLIGHT}
 
 
+_SITE = istr("Sec-Fetch-Site")
 _VARY: Mapping[str, str] = {"Vary": "Origin"}
 _SITES_WITH_ORIGIN = (None, "same-site", "none")
 _PREFLIGHT = {

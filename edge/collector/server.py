@@ -2,18 +2,20 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from functools import cache, partial
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion10, HttpVersion11
+from multidict import istr
 
 from edge.clock import Clock
 from edge.collector.address import Addresses
 from edge.collector.answers import (
+    all_stored,
     call_refusal,
     json_answer,
     no_content,
@@ -25,20 +27,20 @@ from edge.collector.answers import (
 from edge.collector.calls import ServerCalls
 from edge.collector.door import decompressed, read_body
 from edge.collector.event_log import EventLog
+from edge.collector.evidence import Evidence
 from edge.collector.origin import Origins
+from edge.collector.prepared import PreparedAnswers, can_answer
 from edge.collector.protocol import Server
 from edge.collector.settings import MAX_HEADER_BYTES, MAX_HEADERS, CollectorSettings
 from edge.collector.static import Assets, Script, pinned_name, pinned_pattern
-from edge.collector.vendor_cookies import Seen, VendorCookies
+from edge.collector.vendor_cookies import VendorCookies
 from edge.collector.visitor import Visitors
-from edge.consent_platforms import CONSENT_KEY, COOKIES_KEY, Heard, find_cookies, hear
 from edge.cookie import CookieSigner
 from edge.errors import RequestRefused, StorageError, StorageFailed
 from edge.event import BROWSER_SOURCE, encode
-from edge.jsontree import JSON
 from edge.metrics import CollectorMetrics
 from edge.server_wire import BATCH, KINDS
-from edge.wire import Arrival, Batch, Rejected, consent_event, parse_events, read_batch
+from edge.wire import Arrival, Rejected, consent_event, parse_events, read_batch
 
 log = structlog.get_logger("edge.collector")
 
@@ -46,7 +48,18 @@ _SOCKET_MODE = 0o660  # the proxy belongs to the socket's group
 _BACKLOG = 1_024
 _FOREIGN_METHODS = frozenset({"CONNECT", "TRACE"})
 
+_SEC_GPC = istr("Sec-GPC")
+
 Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.Response]]
+
+
+class _Read(NamedTuple):
+    """What became of a batch; a consent answer has an envelope of its own where no event is good."""
+
+    envelopes: list[bytes]
+    accepted: int
+    rejected: list[Rejected]
+    set_cookies: tuple[str, ...]
 
 
 class Collector:
@@ -76,6 +89,7 @@ class Collector:
         self._origins = Origins(settings.origins)
         self._addresses = Addresses(settings.trusted_proxies)
         self._script = Script(assets)
+        self._prepared = PreparedAnswers(self._script)
         self._pinned = f"{settings.prefix}/{pinned_name(settings.script, assets.script)}"
         self._is_script = re.compile(pinned_pattern(settings.prefix, settings.script)).fullmatch
         script: dict[str, Handler] = {hdrs.METH_GET: self._send_script, hdrs.METH_HEAD: self._send_script}
@@ -157,19 +171,19 @@ class Collector:
     async def _send_script(self, request: web.BaseRequest) -> web.Response:
         headers = request.headers
         coding, known = headers.get(hdrs.ACCEPT_ENCODING), headers.get(hdrs.IF_NONE_MATCH)
-        return self._script.answer(coding, known, is_pinned=request.raw_path == self._pinned)
+        is_pinned = request.raw_path == self._pinned
+        if known is None and can_answer(request):
+            return self._prepared.script(request, coding, is_pinned=is_pinned)
+        return self._script.answer(coding, known, is_pinned=is_pinned)
 
     async def _preflight(self, request: web.BaseRequest) -> web.Response:
-        granted = self._origins.preflight(request.headers)
-        answer = no_content()
-        answer.headers.update(granted)
-        return answer
+        return no_content(self._origins.preflight(request.headers))
 
     async def _take(self, request: web.BaseRequest) -> web.Response:
         """Take a batch; whatever becomes of it, a page of ours can read the answer."""
         granted = self._origins.judge(request.headers)
         try:
-            answer = await self._store(request)
+            return await self._store(request, granted)
         except Exception as error:
             answer = self._failure(error)
         answer.headers.update(granted)
@@ -182,67 +196,66 @@ class Collector:
         except Exception as error:
             return call_refusal(self._why(error))
 
-    async def _store(self, request: web.BaseRequest) -> web.Response:
-        headers = request.headers
+    async def _store(self, request: web.BaseRequest, granted: Mapping[str, str]) -> web.Response:
         sent = await read_body(request, self._settings.body_bytes, self._settings.body_deadline_s)
+        read = self._read(request, sent)
+        if read.envelopes:
+            await self._spool.append(read.envelopes)
+            self._metrics.accepted(BROWSER_SOURCE, len(read.envelopes))
+        return self._told(request, read, granted)
+
+    def _read(self, request: web.BaseRequest, sent: bytes) -> _Read:
+        """Read a body to its end; of all that this takes only what is to be kept waits for the disk."""
+        headers = request.headers
         self._metrics.body(len(sent))
         batch = read_batch(decompressed(sent, headers.get(hdrs.CONTENT_ENCODING), self._settings.body_bytes))
-        has_gpc = headers.get("Sec-GPC") == "1"
+        has_gpc = headers.get(_SEC_GPC) == "1"
         cookie_header = headers.get(hdrs.COOKIE)
-        consent_cookies = find_cookies(cookie_header) if cookie_header is not None else {}
-        heard = cache(partial(self._hear, batch, consent_cookies, has_gpc))
-        visitor = self._visitors.identify(cookie_header, batch, heard)
+        evidence = Evidence(batch, cookie_header, self._settings.consent_meanings, has_gpc=has_gpc)
+        visitor = self._visitors.identify(cookie_header, batch, evidence.heard)
         now_ms = self._clock.now_ms()
-        seen = Seen(self._vendor_cookies.read(cookie_header))
-        if self._settings.meta_cookies and self._visitors.allows_advertising(heard()):
+        vendor_ids = self._vendor_cookies.read(cookie_header)
+        set_cookies = () if visitor.set_cookie is None else (visitor.set_cookie,)
+        if self._settings.meta_cookies and self._visitors.allows_advertising(evidence.heard()):
             is_new, renews, origin = visitor.is_new, visitor.set_cookie is not None, headers.get(hdrs.ORIGIN)
-            seen = self._vendor_cookies.with_metas(seen.kept, batch, origin, now_ms, is_new=is_new, renews=renews)
+            seen = self._vendor_cookies.with_metas(vendor_ids, batch, origin, now_ms, is_new=is_new, renews=renews)
+            vendor_ids, set_cookies = seen.kept, (*set_cookies, *seen.set_cookies)
         arrival = Arrival(
-            received_at_ms=now_ms,
-            source=BROWSER_SOURCE,
-            browser=visitor.browser,
-            ip=self._addresses.find(self._peer(request), headers.getall(hdrs.X_FORWARDED_FOR, ())),
-            user_agent=headers.get(hdrs.USER_AGENT),
-            has_gpc=has_gpc,
-            consent_cookies=consent_cookies if consent_cookies and not self._is_reported(batch) else {},
-            vendor_ids=seen.kept,
+            now_ms,
+            BROWSER_SOURCE,
+            visitor.browser,
+            self._addresses.find(self._peer(request), headers.getall(hdrs.X_FORWARDED_FOR, ())),
+            headers.get(hdrs.USER_AGENT),
+            has_gpc,
+            evidence.kept_cookies(),
+            vendor_ids,
         )
-        answer, is_stored = await self._append(batch, arrival, heard)
-        if is_stored and visitor.set_cookie is not None:
-            answer.headers[hdrs.SET_COOKIE] = visitor.set_cookie
-        for value in seen.set_cookies if is_stored else ():
-            answer.headers.add(hdrs.SET_COOKIE, value)
-        return answer
-
-    async def _append(self, batch: Batch, arrival: Arrival, heard: Callable[[], Heard]) -> tuple[web.Response, bool]:
-        """Commit what is good, and say what was not; a consent answer is kept even when nothing else is good."""
         events, rejected = parse_events(batch, arrival)
         for one in rejected:
             self._metrics.rejected(one.code)
-        kept = events
-        if not events and heard().answers:
-            kept = [consent_event(batch, arrival)]
-        if kept:
-            await self._spool.append([encode(event) for event in kept])
-            self._metrics.accepted(arrival.source, len(kept))
-        if not rejected:
-            return no_content(), True
-        return _partly(len(events), rejected), bool(kept)
+        envelopes = [encode(event) for event in events]
+        if not events and evidence.heard().answers:
+            envelopes = [encode(consent_event(batch, arrival))]
+        return _Read(envelopes, len(events), rejected, set_cookies)
 
-    def _hear(self, batch: Batch, cookies: dict[str, JSON], has_gpc: bool) -> Heard:
-        """Read a request's evidence as the resolver will read its events'."""
-        return hear({**batch.context, "gpc": has_gpc, COOKIES_KEY: cookies or None}, self._settings.consent_meanings)
-
-    def _is_reported(self, batch: Batch) -> bool:
-        """Tell whether the page itself reported what the visitor answered: then its cookies are not kept."""
-        return bool(hear({CONSENT_KEY: batch.context.get(CONSENT_KEY)}, self._settings.consent_meanings).answers)
+    def _told(self, request: web.BaseRequest, read: _Read, granted: Mapping[str, str]) -> web.Response:
+        """Give the answer to a batch, with its cookies where anything of it was stored."""
+        set_cookies = read.set_cookies
+        if read.rejected:
+            answer = _partly(read.accepted, read.rejected)
+            answer.headers.update(granted)
+            for value in set_cookies if read.envelopes else ():
+                answer.headers.add(hdrs.SET_COOKIE, value)
+            return answer
+        if len(set_cookies) > 1 or not can_answer(request):
+            return all_stored(granted, set_cookies)
+        return self._prepared.all_stored(request, granted, set_cookies[0] if set_cookies else None)
 
     def _peer(self, request: web.BaseRequest) -> str | None:
-        """Give the connection's other end: None on a unix socket, "" (nobody to trust) when the client has left."""
+        """Give the connection's other end: None on a unix socket, "" (nobody to trust) where it was never known."""
         if self._settings.listen[0] == "unix":
             return None
-        name = request.transport.get_extra_info("peername") if request.transport is not None else None
-        return str(name[0]) if name else ""
+        return request.remote or ""
 
     def _failure(self, error: Exception) -> web.Response:
         return refusal(self._why(error))

@@ -7,7 +7,9 @@ asks again.
 
 import gzip
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 from aiohttp import web
@@ -17,6 +19,8 @@ from edge.collector.answers import HEADERS
 MAX_AGE_S = 3_600
 PINNED_MAX_AGE_S = 31_536_000
 PIN_BYTES = 4
+_OF_A_BODY = frozenset({"Content-Type", "Content-Encoding"})
+_REMEMBERED = 256  # browsers send very few different wishes
 PLAIN, PINNED = f"public, max-age={MAX_AGE_S}", f"public, max-age={PINNED_MAX_AGE_S}, immutable"
 
 
@@ -46,7 +50,8 @@ def pinned_pattern(prefix: str, name: str) -> str:
 class _Variant:
     coding: str
     body: bytes
-    headers: dict[str, str]
+    plain: Mapping[str, str]
+    pinned: Mapping[str, str]
 
 
 class Script:
@@ -58,20 +63,22 @@ class Script:
         self._coded = [_variant("gzip", zipped)]  # in the order of preference
         if assets.script_br:
             self._coded.insert(0, _variant("br", assets.script_br))
+        self._remembered = lru_cache(_REMEMBERED)(self._chosen)
 
     def answer(
         self, accept_encoding: str | None, if_none_match: str | None, *, is_pinned: bool = False
     ) -> web.Response:
         """Give the best coding the client takes, or 304 when it has exactly that one; `is_pinned`: to be kept."""
-        variant = self._chosen(accept_encoding)
-        headers = {**variant.headers, "Cache-Control": PINNED if is_pinned else PLAIN}
+        headers, body = self.chosen(accept_encoding, is_pinned=is_pinned)
         if if_none_match and _is_known(headers["ETag"], if_none_match):
-            return web.Response(status=304, headers=headers)
-        answer = web.Response(body=variant.body, headers=headers)
-        answer.headers["Content-Type"] = "text/javascript; charset=utf-8"
-        if variant.coding:
-            answer.headers["Content-Encoding"] = variant.coding
-        return answer
+            known = {name: value for name, value in headers.items() if name not in _OF_A_BODY}
+            return web.Response(status=304, headers=known)
+        return web.Response(body=body, headers=headers)
+
+    def chosen(self, accept_encoding: str | None, *, is_pinned: bool) -> tuple[Mapping[str, str], bytes]:
+        """Give the headers and the bytes of the best coding that the client takes."""
+        variant = self._remembered(accept_encoding)
+        return (variant.pinned if is_pinned else variant.plain), variant.body
 
     def _chosen(self, accept_encoding: str | None) -> _Variant:
         if accept_encoding:
@@ -88,8 +95,10 @@ def _variant(coding: str, body: bytes) -> _Variant:
         **HEADERS,
         "ETag": f'"{blake2b(body, digest_size=12).hexdigest()}"',
         "Vary": "Accept-Encoding",
+        "Content-Type": "text/javascript; charset=utf-8",
+        **({"Content-Encoding": coding} if coding else {}),
     }
-    return _Variant(coding, body, headers)
+    return _Variant(coding, body, {**headers, "Cache-Control": PLAIN}, {**headers, "Cache-Control": PINNED})
 
 
 def _codings(accept_encoding: str) -> set[str]:

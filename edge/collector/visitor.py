@@ -2,8 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 from edge.clock import Clock
 from edge.consent import Purpose
@@ -18,9 +18,11 @@ _REMEMBERED = 10_000
 _MIN_SESSION_CHARS = 16  # a shorter id is not random enough to stand for one visitor
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """A browser id, and the Set-Cookie value that its answer carries, if any; `is_new`: it came without a cookie."""
+class Visitor(NamedTuple):
+    """A browser id, and the Set-Cookie value that its answer carries, if any; `is_new`: it came without a cookie.
+
+    A tuple, as one is made a request.
+    """
 
     browser: str
     set_cookie: str | None

@@ -26,6 +26,7 @@ SEAL_TRIES = 5
 @dataclass(slots=True)
 class _Waiter:
     envelopes: Sequence[bytes]
+    size_bytes: int
     committed: asyncio.Future[int]
 
 
@@ -93,7 +94,7 @@ class SpoolWriter:
         """
         size = sum(map(len, envelopes))
         self._refuse_when_over(len(envelopes), size)
-        waiter = _Waiter(envelopes, asyncio.get_running_loop().create_future())
+        waiter = _Waiter(envelopes, size, asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
         self._waiting_events += len(envelopes)
         self._waiting_bytes += size
@@ -168,7 +169,7 @@ class SpoolWriter:
         await self._write(rows)
         first = self._next_seq
         self._next_seq = seq
-        self._segment_bytes += sum(len(row[2]) + 16 for row in rows)
+        self._segment_bytes += sum(waiter.size_bytes for waiter in group) + 16 * len(rows)
         for waiter in group:
             if not waiter.committed.done():
                 waiter.committed.set_result(first)

@@ -1,6 +1,5 @@
 """The browser batch: what is taken, what is refused, and with which code."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -285,7 +284,7 @@ def test_a_consent_answer_outlives_a_batch_of_bad_events() -> None:
 
 
 def test_the_consent_platforms_cookies_are_kept_and_none_from_the_body() -> None:
-    arrival = replace(ARRIVAL, consent_cookies={"CookieConsent": "0"})
+    arrival = ARRIVAL._replace(consent_cookies={"CookieConsent": "0"})
     forged = {"context": {"consent_cookies": {"CookieConsent": "-1"}}}
     assert parse_one(arrival, forged, **forged).context == {**OURS, "consent_cookies": {"CookieConsent": "0"}}
     assert parse_one(ARRIVAL, forged, **forged).context == OURS

@@ -1,15 +1,17 @@
 """The browser batch: hostile values and keys, and that whatever is taken reads back the same."""
 
+import functools
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import RequestRefused
 from edge.event import decode, encode
-from edge.jsontree import POISON_KEYS
-from edge.wire import EVENT_CODES, Arrival, parse_events, read_batch
+from edge.jsontree import POISON_KEYS, Proof
+from edge.wire import EVENT_CODES, MAX_CONTEXT_BYTES, Arrival, parse_events, read_batch, shared_context
 from tests.browser_batch import ARRIVAL, EVENT, OURS, RECEIVED_MS, batch_bytes, parse, parse_one
 
 # Values that break others
@@ -125,3 +127,36 @@ def test_any_value_anywhere_is_taken_or_refused_with_a_code(value: Any, key: str
     assert [decode(encode(event)) for event in events] == events
     assert all(one.code in EVENT_CODES for one in rejected)
     assert len(events) + len(rejected) == 1
+
+
+POISON = ({"__proto__": 1}, {"constructor": {}}, {"prototype": 1}, {"a\x7f": 1})
+HARD = st.sampled_from([2**53, "a\x00b", "\x85", "£5", "back\\slash", *POISON])
+DEEP = st.integers(1, 12).map(lambda depth: functools.reduce(lambda tree, _: [tree], range(depth), "leaf"))
+WIDE = st.sampled_from([150, 299, 301]).map(lambda size: dict.fromkeys(map(str, range(size)), 0))
+LARGE = st.sampled_from([9_000, 60_000, 70_000]).map(lambda size: "x" * size)
+PARTS = st.dictionaries(st.sampled_from("abc"), TREES | HARD | DEEP | WIDE | LARGE, max_size=3)
+
+
+@given(st.lists(PARTS, min_size=1, max_size=3), PARTS)
+def test_what_is_proved_of_a_whole_body_is_what_a_look_at_each_part_finds(parts: list[Any], context: Any) -> None:
+    raw = {"context": context, "events": [{"name": "x", "properties": part} for part in parts]}
+    try:
+        quick = read_batch(orjson.dumps(raw))
+    except RequestRefused as refusal:
+        with pytest.raises(RequestRefused) as slowly:
+            shared_context(orjson.loads(orjson.dumps(raw))["context"], MAX_CONTEXT_BYTES)
+        assert slowly.value.code == refusal.code
+        return
+    cleaned, size_bytes = shared_context(orjson.loads(orjson.dumps(raw))["context"], MAX_CONTEXT_BYTES)
+    assert quick.context == cleaned
+    slow = quick._replace(context_bytes=size_bytes, proof=Proof.NONE)
+    assert parse_events(quick, ARRIVAL) == parse_events(slow, ARRIVAL)
+
+
+def test_a_small_body_is_proved_to_be_shallow_and_no_more() -> None:
+    taken = []
+    for depth in range(1, 13):
+        nested = functools.reduce(lambda tree, _: [tree], range(depth), "leaf")
+        body = {"context": {}, "events": [{"name": "x", "properties": {"a": nested}}]}
+        taken.append(not parse_events(read_batch(orjson.dumps(body)), ARRIVAL)[1])
+    assert taken == [True] * 8 + [False] * 4  # the event and its properties are two levels of ten
