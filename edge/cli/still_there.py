@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from edge.app.collecting import spool_settings
+from edge.app.folders import spool_settings
 from edge.cli.stores import Stores
 from edge.cli.times import moment
 from edge.config import Config
