@@ -11,7 +11,7 @@ class Tally(Collector):
     """A counter that one thread alone counts on and any may read: a tenth of the price of the library's."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...] = (), *, registry: CollectorRegistry) -> None:
-        self._name, self._text, self._labels = name, text, labels
+        self.name, self.text, self.labels = name, text, labels
         self._counts: dict[tuple[str | int, ...], int] = {} if labels else {(): 0}
         registry.register(self)
 
@@ -21,7 +21,7 @@ class Tally(Collector):
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         """Give what was counted, as the registry asks for it."""
-        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+        family = CounterMetricFamily(self.name, self.text, labels=self.labels)
         for labels, count in self._counts.copy().items():
             family.add_metric([str(label) for label in labels], count)
         return [family]

@@ -1,6 +1,7 @@
 """docs/metrics.md and the registries say the same, both ways; names and labels keep to Prometheus' conventions."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from edge.collector.write_keys import KEY_CODES
 from edge.consent_platforms import MEANINGS
 from edge.delivery import Fate, Outcome
 from edge.ledger.records import JournalFate
-from edge.metrics import CollectorMetrics, DrainerMetrics, SupervisorMetrics
+from edge.metrics import CollectorMetrics, DrainerMetrics, SupervisorMetrics, Tally
 from edge.person import KINDS
 from edge.server_wire import MESSAGE_CODES
 from edge.vendor_ids.cookies import COOKIES
@@ -37,13 +38,30 @@ OWNED = {
 }
 
 
-def families() -> dict[str, Any]:
+@dataclass(frozen=True)
+class Made:
+    """What a registry's metric says of itself."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    text: str
+
+    @classmethod
+    def of(cls, metric: Any) -> "Made":
+        if isinstance(metric, Tally):
+            return cls(metric.name, "counter", metric.labels, metric.text)
+        return cls(metric._name, metric._type, metric._labelnames, metric._documentation)
+
+
+def families() -> dict[str, Made]:
     """Give every metric that our classes make, by the name that is scraped."""
     registry = CollectorRegistry()
     for make in (CollectorMetrics, DrainerMetrics, SupervisorMetrics):
         make(registry)
-    made = set(registry._collector_to_names)  # labels of a metric without samples are told nowhere else
-    return {one._name + ("_total" if one._type == "counter" else ""): one for one in made}
+    # labels of a metric without samples are told nowhere else
+    made = [Made.of(metric) for metric in set(registry._collector_to_names)]
+    return {one.name + ("_total" if one.type == "counter" else ""): one for one in made}
 
 
 MADE = families()
@@ -56,15 +74,15 @@ def test_every_metric_is_documented_and_every_documented_one_exists():
 @pytest.mark.parametrize("name", MADE)
 def test_type_and_labels_are_as_documented(name):
     row = documented()[name]
-    assert (MADE[name]._type, set(MADE[name]._labelnames)) == (row.type, row.labels.keys())
+    assert (MADE[name].type, set(MADE[name].labels)) == (row.type, row.labels.keys())
 
 
 @pytest.mark.parametrize("name", MADE)
 def test_name_says_its_unit(name):
     assert re.fullmatch(r"edge_[a-z]+(_[a-z]+)*", name)
     assert name.endswith((*UNITS, *STATES)), name
-    assert name.endswith("_total") == (MADE[name]._type == "counter")
-    assert MADE[name]._documentation.endswith(".")
+    assert name.endswith("_total") == (MADE[name].type == "counter")
+    assert MADE[name].text.endswith(".")
 
 
 @pytest.mark.parametrize(("name", "label"), OWNED)
