@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -69,9 +70,16 @@ class Api:
 
     def answer(self, request: Request) -> Response:
         """Answer one of our own requests, to either of Google's hosts."""
-        path = "/token" if request.url.endswith("/token") else request.url.partition("googleapis.com")[2]
-        answer = self.google.answer(self.incoming(request.body, path, headers=dict(request.headers)))
+        url = urlsplit(request.url)
+        asked = {"method": request.method, "query": tuple(parse_qsl(url.query)), "headers": dict(request.headers)}
+        answer = self.google.answer(self.incoming(request.body, url.path, **asked))
         return Response(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.body)
+
+    def status(self, number: int) -> Any:
+        """Give what the status of the request with a number says of its destinations."""
+        asked = (("requestId", f"sandbox-request-{number}"),)
+        answer = self.send(path="/v1/requestStatus:retrieve", method="GET", query=asked)
+        return orjson.loads(answer.body)["requestStatusPerDestination"]
 
     def events(self) -> list[Any]:
         found = self.google.taken()["events"]

@@ -1,7 +1,7 @@
 """A fake Data Manager API in front of one Google Ads account, with Google's token endpoint beside it.
 
-A request is taken whole or refused whole. What it took it processes at once and tells at `requestStatus:retrieve`; a
-second conversion of the same transaction id is counted as no conversion there.
+A request is taken whole or refused whole. What it took it processes at once and tells a while later, at
+`requestStatus:retrieve`: there a conversion that counts for nothing stands with its reason.
 
 Source: Data Manager API v1 (google-ads-datamanager 0.9.4), "Understand API errors", "Limits and quotas" (300 requests
 a minute, 100,000 a day), as of 2026-11.
@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from edge.sandbox.google_ads_processing import Processing, Status
 from edge.sandbox.google_ads_rules import Violation, violations_of
 from edge.sandbox.google_oauth import SCOPE, OAuth, masked_form
 from edge.sandbox.rates import RateLimit
@@ -22,6 +23,7 @@ from edge.sandbox.vendor import JSON, Answer, Incoming, Note, Rate, Scopes
 
 KEY = "sandbox-access-token"
 RATE, A_DAY, DAY_MS = Rate(300, 300), 100_000, 86_400_000
+PROCESSING_S = 900.0
 
 _NO_RATES: Mapping[str, Rate] = MappingProxyType({})
 _STATUS = {
@@ -42,8 +44,10 @@ class GoogleAds:
         keys: access tokens that hold for ever.
         service_accounts: public keys in PEM, by the e-mail of their account.
         actions: the conversion actions there are; None takes any number for one.
-        rates: another limit than the real one, by "ingest"; None enforces none, the day's neither.
+        clicks: when which click id was clicked (ms, UTC); None takes any for a good and old one.
+        rates: another limit than the real one, by "ingest" and "status"; None enforces none, the day's neither.
         a_day: how many requests a day.
+        processing_s: for how long the status of a request is that it is processed.
     """
 
     name = "google-ads"
@@ -56,10 +60,12 @@ class GoogleAds:
         keys: Iterable[str] = (KEY,),
         service_accounts: Mapping[str, str] = MappingProxyType({}),
         actions: Iterable[str] | None = None,
+        clicks: Mapping[str, int] | None = None,
         rates: Mapping[str, Rate] | None = _NO_RATES,
         a_day: int = A_DAY,
+        processing_s: float = PROCESSING_S,
     ) -> None:
-        self._a_day = a_day
+        self._a_day, self._clicks, self._processing_ms = a_day, clicks, round(processing_s * 1_000)
         self.oauth = OAuth(service_accounts)
         self._actions = None if actions is None else frozenset(actions)
         self.accept_keys(dict.fromkeys(keys))
@@ -70,20 +76,20 @@ class GoogleAds:
         self._keys = dict(keys)
 
     def set_rates(self, rates: Mapping[str, Rate] | None) -> None:
-        if strange := set(rates or ()) - {"ingest"}:
-            raise KeyError(f"{min(strange)} is not one of ingest")
-        self._limit = RateLimit((rates or {}).get("ingest", RATE), is_enforced=rates is not None)
+        if strange := set(rates or ()) - {"ingest", "status"}:
+            raise KeyError(f"{min(strange)} is not one of ingest, status")
+        limits = {name: (rates or {}).get(name, RATE) for name in ("ingest", "status")}
+        self._limits = {name: RateLimit(rate, is_enforced=rates is not None) for name, rate in limits.items()}
         self._day, self._of_day, self._has_quota = 0, 0, rates is not None
 
     def taken(self, identifier: str | None = None) -> dict[str, JSON]:
-        found = [one for one in self._events if identifier is None or identifier in orjson.dumps(one).decode()]
-        return {"events": [*found], "ignored": [*self._ignored] if identifier is None else []}
+        counted, ignored = self._processing.counted, self._processing.ignored
+        found = [one for one in counted if identifier is None or identifier in orjson.dumps(one).decode()]
+        return {"events": [*found], "ignored": [*ignored] if identifier is None else []}
 
     def reset(self) -> None:
-        self._events: list[JSON] = []
-        self._ignored: list[JSON] = []
-        self._transactions: set[tuple[str, str]] = set()
-        self._statuses: dict[str, list[JSON]] = {}
+        self._processing = Processing(self._clicks)
+        self._statuses: dict[str, tuple[int, list[Status]]] = {}
 
     def masked(self, request: Incoming) -> Incoming:
         headers = CIMultiDict(request.headers)
@@ -104,7 +110,7 @@ class GoogleAds:
             case ("POST", "/v1/events:ingest"):
                 return self._refuse_token(request) or self._refuse_rate(request) or self._ingest(request)
             case ("GET", "/v1/requestStatus:retrieve"):
-                return self._refuse_token(request) or self._retrieve(request)
+                return self._refuse_token(request) or self._refuse_status_rate(request) or self._retrieve(request)
         return _refused(404, [])
 
     def _scopes_of(self, request: Incoming) -> "frozenset[str] | bool | None":
@@ -125,13 +131,18 @@ class GoogleAds:
         return None
 
     def _refuse_rate(self, request: Incoming) -> Answer | None:
-        if self._limit.take(request.monotonic_s) is not None:
+        if self._limits["ingest"].take(request.monotonic_s) is not None:
             return _refused(429, [_info("RATE_LIMIT_EXCEEDED", quota_limit="IngestionWritesPerMinutePerProject")])
         day = request.at_ms // DAY_MS
         self._day, self._of_day = day, self._of_day + 1 if day == self._day else 1
         if self._has_quota and self._of_day > self._a_day:
             return _refused(429, [_info("RATE_LIMIT_EXCEEDED", quota_limit="IngestionWritesPerDayPerProject")])
         return None
+
+    def _refuse_status_rate(self, request: Incoming) -> Answer | None:
+        if self._limits["status"].take(request.monotonic_s) is None:
+            return None
+        return _refused(429, [_info("RATE_LIMIT_EXCEEDED", quota_limit="ReadsPerMinutePerProject")])
 
     def _ingest(self, request: Incoming) -> Answer:
         try:
@@ -144,7 +155,12 @@ class GoogleAds:
         if body.get("validateOnly"):
             return _json(200, {})
         number = f"sandbox-request-{len(self._statuses) + 1}"
-        notes = self._process(number, body)
+        statuses = self._processing.process(body, request.at_ms)
+        self._statuses[number] = (request.at_ms, statuses)
+        notes = [
+            Note(f"events.events[{index}]", f"PROCESSING_ERROR_REASON_{why}")
+            for index, why in sorted(fault for status in statuses for fault in status.faults)
+        ]
         return replace(_json(200, {"requestId": number}), notes=tuple(notes))
 
     def _unknown_actions(self, body: Any) -> list[Violation]:
@@ -155,44 +171,13 @@ class GoogleAds:
             if self._actions is not None and action not in self._actions
         ]
 
-    def _process(self, number: str, body: Any) -> list[Note]:
-        """Make conversions; why one of them counts for none is said at the request's status only."""
-        actions = {one.get("reference"): one["productDestinationId"] for one in body["destinations"]}
-        notes, errors = list[Note](), {action: list[str]() for action in actions.values()}
-        for index, event in enumerate(body["events"]):
-            for action in map(actions.get, event.get("destinationReferences") or actions):
-                why = self._fault_of(event, str(action))
-                if why is None:
-                    self._events.append({"action": action, **event})
-                else:
-                    self._ignored.append({"action": action, **event})
-                    errors[action].append(why)
-                    notes.append(Note(f"events.events[{index}]", f"PROCESSING_ERROR_REASON_{why}"))
-        self._statuses[number] = [_status(action, len(body["events"]), found) for action, found in errors.items()]
-        return notes
-
-    def _fault_of(self, event: Any, action: str) -> str | None:
-        if event.get("consent", {}).get("adUserData") == "CONSENT_DENIED" and "userData" in event:
-            return "DENIED_CONSENT"
-        key = (action, event.get("transactionId", ""))
-        if event.get("transactionId") and key in self._transactions:
-            return "DUPLICATE_TRANSACTION_ID"
-        self._transactions.add(key)
-        return None
-
     def _retrieve(self, request: Incoming) -> Answer:
-        found = self._statuses.get(dict(request.query).get("requestId", ""))
-        return _refused(404, []) if found is None else _json(200, {"requestStatusPerDestination": found})
-
-
-def _status(action: str, count: int, errors: Sequence[str]) -> JSON:
-    word = "SUCCESS" if not errors else "FAILED" if len(errors) >= count else "PARTIAL_SUCCESS"
-    counts: list[JSON] = [
-        {"recordCount": str(errors.count(why)), "reason": f"PROCESSING_ERROR_REASON_{why}"}
-        for why in sorted(set(errors))
-    ]
-    destination: dict[str, JSON] = {"productDestinationId": action}
-    return {"destination": destination, "requestStatus": word, "errorInfo": {"errorCounts": counts}}
+        at_ms, statuses = self._statuses.get(dict(request.query).get("requestId", ""), (0, None))
+        if statuses is None:
+            return _refused(404, [])
+        is_done = request.at_ms >= at_ms + self._processing_ms
+        told: list[JSON] = [status.to_json(is_done=is_done) for status in statuses]
+        return _json(200, {"requestStatusPerDestination": told})
 
 
 def _info(reason: str, **metadata: JSON) -> JSON:

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from edge.sandbox import GoogleAds
+from edge.sandbox.google_ads import PROCESSING_S
 from edge.sandbox.google_oauth import JWT_BEARER
 from edge.sandbox.vendor import Rate
 from tests.conversations import converse
@@ -16,6 +17,7 @@ from tests.google_ads_requests import ACCOUNT, DESTINATION, HASH, Api, body, eve
 
 AT = "events.events[0]"
 USER = f"{AT}.user_data.user_identifiers[0]"
+GRANTED = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"}
 ADDRESS = {"givenName": HASH, "familyName": HASH, "regionCode": "GB", "postalCode": "EH6"}
 
 
@@ -29,20 +31,15 @@ def person(*identifiers: Any) -> dict[str, Any]:
 
 
 def test_good_request_is_taken_whole_and_its_status_can_be_asked(api: Api) -> None:
-    good = event(userData=person({"emailAddress": HASH}, {"phoneNumber": HASH}, {"address": ADDRESS}))
+    named = person({"emailAddress": HASH}, {"phoneNumber": HASH}, {"address": ADDRESS})
+    good = event(userData=named, consent=GRANTED)
     answer = api.post(body(good))
     assert (answer.status, orjson.loads(answer.body)) == (200, {"requestId": "sandbox-request-1"})
     assert api.events() == [{"action": "7", **good}]
-    status = api.send(path="/v1/requestStatus:retrieve", method="GET", query=(("requestId", "sandbox-request-1"),))
-    assert orjson.loads(status.body) == {
-        "requestStatusPerDestination": [
-            {
-                "destination": {"productDestinationId": "7"},
-                "requestStatus": "SUCCESS",
-                "errorInfo": {"errorCounts": []},
-            }
-        ]
-    }
+    counts = {"eventsIngestionStatus": {"recordCount": "1"}}
+    assert api.status(1) == [{"destination": DESTINATION, "requestStatus": "PROCESSING", **counts}]
+    api.clock.advance(PROCESSING_S)
+    assert api.status(1) == [{"destination": DESTINATION, "requestStatus": "SUCCESS", **counts}]
 
 
 BROKEN: list[tuple[Any, list[tuple[str, str]]]] = [
@@ -134,26 +131,6 @@ def test_validation_takes_nothing_and_gives_no_request_id(api: Api) -> None:
     assert orjson.loads(api.post(body(validateOnly=True)).body) == {}
     assert api.events() == []
     assert api.post(body(event(currency="x"), validateOnly=True)).status == 400
-
-
-def test_repeated_transaction_counts_once_and_only_the_status_says_so(api: Api) -> None:
-    first, again = api.post(body()), api.post(body(event(), event(transactionId="o-2")))
-    assert (first.status, again.status, len(api.events())) == (200, 200, 2)
-    assert [note.text for note in again.notes] == ["PROCESSING_ERROR_REASON_DUPLICATE_TRANSACTION_ID"]
-    asked = (("requestId", "sandbox-request-2"),)
-    [status] = orjson.loads(api.send(path="/v1/requestStatus:retrieve", method="GET", query=asked).body)[
-        "requestStatusPerDestination"
-    ]
-    assert status["requestStatus"] == "PARTIAL_SUCCESS"
-    assert status["errorInfo"]["errorCounts"] == [
-        {"recordCount": "1", "reason": "PROCESSING_ERROR_REASON_DUPLICATE_TRANSACTION_ID"}
-    ]
-
-
-def test_identifiers_without_consent_count_for_nothing(api: Api) -> None:
-    denied = event(userData=person({"emailAddress": HASH}), consent={"adUserData": "CONSENT_DENIED"})
-    assert [note.text for note in api.post(body(denied)).notes] == ["PROCESSING_ERROR_REASON_DENIED_CONSENT"]
-    assert api.events() == []
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer wrong", "Basic sandbox-access-token", "Bearer sandbox-token-1"])
