@@ -93,9 +93,14 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The destination took it."""
+    """The destination took it.
+
+    `receipt` is the vendor's name for the request where it says only later which of its events it counts; it tells of
+    nobody, see `TellsLater` in `edge/destinations/base.py`.
+    """
 
     status: int = 0
+    receipt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,27 @@ class Skipped:
 
 Outcome: TypeAlias = Delivered | Retry | Throttled | Refused | Rejected | Unclear
 Conversation: TypeAlias = Generator[Request, Response, Sequence[Outcome]]
+
+OTHER_REASON = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a vendor says later of the events of one request: how many it threw away, or only frowns upon, by reason.
+
+    Reasons are the destination's own closed set, or `OTHER_REASON`.
+    """
+
+    refused: Mapping[str, int] = field(default_factory=dict)
+    warned: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """The vendor has not come to the request yet; ask again later."""
+
+
+Inquiry: TypeAlias = Generator[Request, Response, Told | Undecided | Outcome]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
-from edge.delivery import Conversation, Payload, Rate, Rejected, Rendered, Request, Skipped
+from edge.delivery import Conversation, Inquiry, Payload, Rate, Rejected, Rendered, Request, Skipped
 from edge.person import Identifiers
 from edge.secret import Secret
 from edge.settings import Reader
@@ -124,6 +124,35 @@ class CanErase(Protocol):
         """Yield the request that erases whom one identifier names, and return one outcome; None: no call for its kind.
 
         Delivered means that the vendor took the request; Refused and Rejected that somebody has to do it by hand.
+        """
+        ...
+
+
+@runtime_checkable
+class TellsLater(Protocol):
+    """What a destination adds when its vendor takes a request first and says later which of its events it counts.
+
+    Its outcomes carry the request's name as `Delivered.receipt`. `inquiry_rate` is what the vendor allows one account
+    for asking; `inquire_after_s` and `inquire_for_s` say how long after the delivery to ask first, and when to give up.
+    In between whoever is undecided is asked again after as long as it has taken so far. `late_reasons` are all that
+    `Told` names but for `OTHER_REASON`: a closed set.
+    """
+
+    inquiry_rate: ClassVar[Rate]
+    inquire_after_s: ClassVar[float]
+    inquire_for_s: ClassVar[float]
+    late_reasons: ClassVar[frozenset[str]]
+
+    @property
+    def account(self) -> str:
+        """Name the account, as `Destination.account` does."""
+        ...
+
+    def inquire(self, receipt: str, now_ms: int) -> Inquiry:
+        """Yield the request that asks what became of a receipt's events, and return what the vendor says.
+
+        Rejected means that the vendor knows no such receipt, Refused that the credentials may not ask. Neither changes
+        an event: it stays delivered.
         """
         ...
 

@@ -20,6 +20,8 @@ _CONFIGURATION = re.compile(
     r"|\w*PERMISSION_DENIED|ACCESS_TOKEN_\w+|SERVICE_DISABLED"
 )
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
+# What may be kept: a name in another form is not asked about.
+_RECEIPT = re.compile(r"[A-Za-z0-9_.~:/+=-]{1,200}")
 _EVENT = re.compile(r"(?:events\.)?events\[([0-9]{1,6})\](?:\.([A-Za-z0-9_.\[\]]{1,200}))?")
 
 
@@ -30,8 +32,12 @@ def read(response: Response, *, is_validate_only: bool) -> Outcome:
     match response.status:
         case 200:
             told = object_of(response)
-            is_taken = told is not None and (is_validate_only or isinstance(told.get("requestId"), str))
-            return Delivered(200) if is_taken else Unclear("200 without a request id", response)
+            if told is not None and is_validate_only:
+                return Delivered(200)
+            name = told.get("requestId") if told is not None else None
+            if not isinstance(name, str):
+                return Unclear("200 without a request id", response)
+            return Delivered(200, name if _RECEIPT.fullmatch(name) else "")
         case 429:
             return Throttled(retry_after_s(response, unsaid_s=_rest_s(details)))
         case 401 | 403 | 404:

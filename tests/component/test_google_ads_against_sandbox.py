@@ -20,6 +20,11 @@ FILES = sorted((golden_cases.GOLDEN / "google_ads").glob("*.yaml"))
 CASES = [case for case in map(golden_cases.load_case, FILES) if case["becomes"].keys() & {"body", "requests"}]
 
 
+def queued(number: int) -> Delivered:
+    """Give what the fake says of the request with this number."""
+    return Delivered(200, f"sandbox-request-{number}")
+
+
 @pytest.fixture
 def api() -> Api:
     return Api()
@@ -38,7 +43,7 @@ def test_fake_google_ads_takes_the_golden_request(api: Api, case: Any) -> None:
 def test_every_credential_delivers_and_passes_the_probe(make: Any) -> None:
     api = Api(GoogleAds(service_accounts={ROBOT: robot_public_key()}))
     google = make()
-    assert conversations.converse(google.deliver([payload()], NOW_MS), api.answer)[1] == [Delivered(200)]
+    assert conversations.converse(google.deliver([payload()], NOW_MS), api.answer)[1] == [queued(1)]
     assert conversations.converse(google.probe(NOW_MS), api.answer)[1] == [Delivered(200)]
     assert len(api.events()) == 1
 
@@ -64,7 +69,7 @@ def test_bad_events_among_many_are_the_only_ones_that_die(api: Api) -> None:
         payloads[bad] = type(payloads[bad])(orjson.dumps(broken), payloads[bad].time_ms)
     asked, outcomes = conversations.converse(account().deliver(payloads, NOW_MS), api.answer)
     assert len(asked) == 2
-    assert {place: outcome for place, outcome in enumerate(outcomes) if outcome != Delivered(200)} == dict.fromkeys(
+    assert {place: outcome for place, outcome in enumerate(outcomes) if outcome != queued(1)} == dict.fromkeys(
         (0, 7, 49), Rejected("400 INVALID_CURRENCY_CODE at currency")
     )
     assert [event["transactionId"] for event in api.events()] == [f"o-{n}" for n in range(50) if n not in (0, 7, 49)]
@@ -74,7 +79,7 @@ def test_token_that_google_withdrew_costs_no_event(api: Api) -> None:
     google = user()
     for number in range(2):
         order = payload(properties={"transaction_id": f"o-{number}"})
-        assert conversations.converse(google.deliver([order], NOW_MS), api.answer)[1] == [Delivered(200)]
+        assert conversations.converse(google.deliver([order], NOW_MS), api.answer)[1] == [queued(number + 1)]
         api.google.oauth.revoke()
     assert len(api.events()) == 2
 
@@ -92,7 +97,7 @@ async def test_request_that_was_taken_before_its_answer_was_lost_counts_once() -
         request = golden_cases.Request("POST", f"{sandbox.url}/control/faults", {}, orjson.dumps(fault))
         assert isinstance(await transport.send(request), Response)
         outcomes = [(await conversations.over(transport, google.deliver([order], now_ms)))[0] for _ in range(2)]
-        assert outcomes == [Retry("the connection was reset"), Delivered(200)]
+        assert outcomes == [Retry("the connection was reset"), queued(2)]
         taken = sandbox.sandbox.vendor("google-ads").taken()
         assert [len(taken[word]) for word in ("events", "ignored")] == [1, 1]  # type: ignore[arg-type]
     finally:

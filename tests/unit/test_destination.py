@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from edge.consent import PURPOSE_NAMES
 from edge.delivery import (
+    OTHER_REASON,
     Append,
     Conversation,
     Delivered,
@@ -26,10 +28,12 @@ from edge.delivery import (
     Response,
     Retry,
     Throttled,
+    Told,
     Unclear,
+    Undecided,
 )
 from edge.destinations import BUILTIN
-from edge.destinations.base import Choosy, Destination
+from edge.destinations.base import Choosy, Destination, TellsLater
 from edge.drainer.sending import shown_request
 from edge.errors import Interrupted, TransportFailed
 from edge.pipeline import Planned
@@ -44,6 +48,9 @@ LOST, UNSENT = TransportFailed("cut"), Interrupted("not sent, the rest waits")
 # Whose vendor counts a repeat twice: what may have arrived is not sent again.
 NEVER_AGAIN = {"ga4-measurement-protocol"}
 every_destination = pytest.mark.parametrize("integration", BUILTIN)
+every_later_teller = pytest.mark.parametrize(
+    "integration", [name for name in BUILTIN if hasattr(BUILTIN[name], "inquire")]
+)
 moderately = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -257,6 +264,54 @@ def test_probe_where_there_is_one_gives_one_outcome_whatever_is_answered(integra
         conversation = golden(integration).destination().probe(NOW_MS)
         if conversation is not None:
             check_outcomes(talk(conversation, cycle([answer]))[1], 1)
+
+
+def inquire(destination: TellsLater, answers: Iterator[Heard]) -> object:
+    """Ask about a receipt; give what comes of it, None where it ends with a failure of the transport."""
+    said: list[object] = []
+
+    def conversation() -> Conversation:
+        said.append((yield from destination.inquire("r-1", NOW_MS)))
+        return []
+
+    requests, _ = talk(conversation(), answers)
+    assert all(request.method == "GET" and request.body == b"" for request in requests if request.stand_in is None)
+    return said[0] if said else None
+
+
+@every_later_teller
+def test_inquiry_begins_while_it_may_and_its_reasons_are_few_words_of_ours(integration: str) -> None:
+    destination = golden(integration).destination()
+    assert isinstance(destination, TellsLater)
+    assert 0 < destination.inquire_after_s < destination.inquire_for_s
+    assert min(destination.inquiry_rate.burst_per_s, destination.inquiry_rate.steady_per_min) >= 1
+    assert 0 < len(destination.late_reasons) <= 50
+    assert all(re.fullmatch(r"[A-Z][A-Z_]{2,99}", reason) for reason in destination.late_reasons)
+
+
+@every_later_teller
+@moderately
+@given(answers=st.lists(_ANSWERS, min_size=1, max_size=5))
+def test_no_answer_whatever_makes_an_inquiry_raise_or_name_a_reason_of_its_own(
+    integration: str, answers: list[Heard]
+) -> None:
+    destination = golden(integration).destination()
+    assert isinstance(destination, TellsLater)
+    match inquire(destination, cycle(answers)):
+        case Told(refused, warned):
+            assert {*refused, *warned} <= {*destination.late_reasons, OTHER_REASON}
+        case said:
+            assert said is None or isinstance(said, (*OUTCOMES, Undecided))
+            assert not isinstance(said, Delivered)
+
+
+@every_later_teller
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 413, 429, 500, 503])
+def test_refused_inquiry_tells_nothing_of_any_event(integration: str, status: int) -> None:
+    destination = golden(integration).destination()
+    assert isinstance(destination, TellsLater)
+    said = inquire(destination, cycle([Response(status, {}, b"{}")]))
+    assert isinstance(said, Retry | Throttled | Refused | Rejected | Unclear)
 
 
 def secrets_of(value: object) -> set[str]:

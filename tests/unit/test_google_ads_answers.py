@@ -16,7 +16,7 @@ from tests.conversations import Heard, converse, in_turn
 from tests.google_ads_events import NOW_MS, account, payload, robot_credentials, user
 
 HOUR_MS = 3_600_000
-TAKEN = Response(200, {}, b'{"requestId":"r-1"}')
+TAKEN, QUEUED = Response(200, {}, b'{"requestId":"r-1"}'), Delivered(200, "r-1")
 LOST = TransportFailed("no answer in time")
 
 
@@ -58,7 +58,7 @@ HTML = Response(200, {}, b"<html>x@y.z")
 @pytest.mark.parametrize(
     ("heard", "outcome"),
     [
-        (TAKEN, Delivered(200)),
+        (TAKEN, QUEUED),
         (HTML, Unclear("200 without a request id", HTML)),
         (error(429, "RATE_LIMIT_EXCEEDED", quota="WritesPerMinutePerProject"), Throttled(60.0)),
         (error(429, "RATE_LIMIT_EXCEEDED", quota="WritesPerDayPerProject"), Throttled(3_600.0)),
@@ -116,9 +116,9 @@ def test_bad_events_that_google_names_are_taken_out_and_the_rest_is_sent_again()
         [
             Rejected("400 INVALID_FORMAT"),
             Rejected("400 INVALID_FORMAT at currency"),
-            Delivered(200),
-            Delivered(200),
-            Delivered(200),
+            QUEUED,
+            QUEUED,
+            QUEUED,
         ],
     )
 
@@ -127,7 +127,7 @@ def test_bad_event_that_google_does_not_name_is_found_by_halving() -> None:
     bad = error(400, "INVALID_ARGUMENT")
     asked, outcomes = told([order(n) for n in range(4)], lambda request: bad if 2 in orders(request) else TAKEN)
     assert asked == [[0, 1, 2, 3], [0, 1], [2, 3], [2], [3]]
-    assert outcomes == [Delivered(200), Delivered(200), Rejected("400 INVALID_ARGUMENT", bad), Delivered(200)]
+    assert outcomes == [QUEUED, QUEUED, Rejected("400 INVALID_ARGUMENT", bad), QUEUED]
 
 
 def test_what_is_not_about_an_event_ends_the_conversation_and_keeps_what_was_taken() -> None:
@@ -137,12 +137,12 @@ def test_what_is_not_about_an_event_ends_the_conversation_and_keeps_what_was_tak
         (LOST, Retry("no answer in time")),
     ):
         asked, outcomes = told([order(1), order(2)], in_turn([bad, TAKEN, answer]))
-        assert (asked, outcomes) == ([[1, 2], [1], [2]], [Delivered(200), rest])
+        assert (asked, outcomes) == ([[1, 2], [1], [2]], [QUEUED, rest])
 
 
 def test_request_has_at_most_2000_events_and_ten_actions() -> None:
     asked, outcomes = told([order(n) for n in range(2_001)], lambda _: TAKEN)
-    assert ([len(one) for one in asked], set(outcomes)) == ([2_000, 1], {Delivered(200)})
+    assert ([len(one) for one in asked], set(outcomes)) == ([2_000, 1], {QUEUED})
     assert [len(one) for one in told([order(n, str(n + 1)) for n in range(21)], lambda _: TAKEN)[0]] == [10, 10, 1]
 
 
@@ -168,7 +168,7 @@ def test_token_that_is_refused_before_its_time_is_fetched_anew_once() -> None:
     expired = error(401, word="UNAUTHENTICATED")
     asked, outcomes = converse(google.deliver([order(1)], NOW_MS), in_turn([token(), expired, token("t-2"), TAKEN]))
     assert [request.headers.get("Authorization") for request in asked] == [None, "Bearer t-1", None, "Bearer t-2"]
-    assert outcomes == [Delivered(200)]
+    assert outcomes == [QUEUED]
     again = [expired, token("t-3"), expired]
     assert converse(google.deliver([order(1)], NOW_MS), in_turn(again))[1] == [Refused("401 UNAUTHENTICATED")]
 
