@@ -115,6 +115,11 @@ class DrainerMetrics:
         self.vendor_erasures = counter(
             "edge_vendor_erasures", "Answers of vendors that were asked to erase a person.", "pipeline", "outcome"
         )
+        told = "Events that vendors judged after they had taken them."
+        self.told_later = counter("edge_events_told_later", told, "pipeline", "verdict", "reason")
+        self.inquiries = counter(
+            "edge_inquiries", "Answers of vendors that were asked what became of a request.", "pipeline", "outcome"
+        )
         self.restarts = counter("edge_task_restarts", "Tasks that ended unasked and were started again.", "task")
         self.paused = gauge("edge_pipeline_paused", "1 while a pipeline's credentials are refused.", "pipeline")
         self.reloads = counter("edge_pipeline_reloads", "Changes of the pipelines folder, by what they did.", "result")

@@ -27,10 +27,10 @@ from edge.archive_files import ArchiveFiles
 from edge.clock import Clock
 from edge.config import Config
 from edge.delivery import told_of
-from edge.drainer import Eraser, Housekeeping, Replayer, VendorEraser
+from edge.drainer import Eraser, Housekeeping, Inquirer, Replayer, VendorEraser
 from edge.errors import StorageFailed
 from edge.foreign_links import hosts_of
-from edge.ledger import Database, ErasureLedger, LedgerSettings, TrimLedger, VendorErasureLedger
+from edge.ledger import Database, ErasureLedger, LedgerSettings, ReceiptLedger, TrimLedger, VendorErasureLedger
 from edge.ledger.replaying import ReplayLedger
 from edge.metrics import DrainerMetrics
 from edge.resolver import Resolver
@@ -44,6 +44,7 @@ IDLE_S = 0.25
 HOUSEKEEPING_S = 10.0
 ERASE_EVERY_S = 0.5
 REPLAY_EVERY_S = 0.25
+INQUIRE_EVERY_S = 2.0
 RESTART_S = 1.0
 MAX_LAG_MS = 2_000
 STOP_LIMIT_S = 10.0
@@ -103,6 +104,7 @@ class DrainingProcess:
             "vendors": self._ask_vendors,
             "replaying": self._replay,
             "vitals": partial(self._vitals.follow, self._stop, self._pulse.rest),
+            "inquiring": self._inquire,
         }
         self._tasks = {name: asyncio.create_task(self._keep(name, work)) for name, work in jobs.items()}
         log.info("drainer works", pipelines={pipeline.name: pipeline.hash for pipeline in self._lanes.pipelines})
@@ -295,6 +297,20 @@ class DrainingProcess:
                 self._pulse.notify()
             else:
                 await self._pulse.rest(REPLAY_EVERY_S)
+
+    async def _inquire(self) -> None:
+        inquirer = Inquirer(
+            ReceiptLedger(self._database),
+            pipelines=lambda: self._lanes.pipelines,
+            transport=self._transport,
+            clock=self._clock,
+            uniform=random.uniform,
+            pause=self._pulse.rest,
+            metrics=self._metrics,
+        )
+        while not self._stop.is_set():
+            if not await inquirer.step():
+                await self._pulse.rest(INQUIRE_EVERY_S)
 
     async def _close(self) -> None:
         await self._control.stop()

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 
 import click
 from rich.console import Console
@@ -25,6 +25,7 @@ from edge.consent import names_of
 from edge.delivery import Fate
 from edge.ledger.erasing import Erasure
 from edge.ledger.looking import PipelineDepth
+from edge.ledger.receipts import Afterwards
 from edge.ledger.vendor_erasing import VendorErasure
 from edge.pipeline import Pipeline, files_of
 from edge.spool.segment import list_segments
@@ -35,6 +36,7 @@ OPEN = (Fate.WAITING, Fate.HELD)
 ENDED = (Fate.DELIVERED, Fate.WITHHELD, Fate.UNMAPPED, Fate.SKIPPED, Fate.EXPIRED, Fate.DEAD)
 WIDE = 100
 DISPENSABLE = (Fate.SKIPPED, Fate.EXPIRED)
+AFTERWARDS_DAYS = 7
 RARE = (Fate.ERASED, Fate.DAMAGED)
 STYLES = {Fate.DELIVERED: "green", Fate.WAITING: "yellow", Fate.HELD: "cyan", Fate.DEAD: "bold red"}
 
@@ -43,13 +45,15 @@ STYLES = {Fate.DELIVERED: "green", Fate.WAITING: "yellow", Fate.HELD: "cyan", Fa
 class Standing:
     """One pipeline; `since_ms` has, for behind, waiting and held, when the oldest of them was accepted.
 
-    `asked` of the held events wait for an answer about consent.
+    `asked` of the held events wait for an answer about consent. `afterwards` is what the vendor said of what was
+    delivered in the last seven days.
     """
 
     depth: PipelineDepth
     since_ms: dict[str, int]
     notes: tuple[str, ...]
     asked: int = 0
+    afterwards: Afterwards = field(default_factory=Afterwards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,8 @@ async def _look(config: Config, now_ms: int) -> Queue:
         resolved = await stores.ledger.resolved_to()
         depths = await stores.ledger.depths()
         standings = [await _standing(stores, depth, files.pipelines.get(depth.name), bool(broken)) for depth in depths]
+        afterwards = await stores.ledger.told_later(now_ms - AFTERWARDS_DAYS * 86_400_000)
+        standings = [replace(one, afterwards=afterwards.get(one.depth.name, one.afterwards)) for one in standings]
         last = max(resolved, await stores.spool.last_seq())
         unresolved_ms = await _accepted_after(stores, resolved)
         late = await stores.ledger.late_bodies()
@@ -140,6 +146,21 @@ def _notes(depth: PipelineDepth, file: Pipeline | None, is_any_broken: bool) -> 
     return notes
 
 
+def _afterwards_notes(said: Afterwards) -> list[str]:
+    """Say what became of delivered events that a vendor did not count after all."""
+    of = f"events delivered in the last {AFTERWARDS_DAYS} days"
+    notes = []
+    if said.refused:
+        reasons = ", ".join(f"{reason} {events:,}" for reason, events in said.refused.items())
+        notes.append(f"the vendor threw away {sum(said.refused.values()):,} {of}: {reasons}")
+    if said.warned:
+        reasons = ", ".join(f"{reason} {events:,}" for reason, events in said.warned.items())
+        notes.append(f"the vendor has a warning about {sum(said.warned.values()):,} {of}: {reasons}")
+    if said.untold:
+        notes.append(f"the vendor never said what became of {said.untold:,} {of}")
+    return notes
+
+
 def _erasure_notes(erasure: Erasure, vendors: Sequence[VendorErasure]) -> list[str]:
     """Say what is not done of an erasure, and what a vendor leaves to be done by hand."""
     notes = (
@@ -175,7 +196,7 @@ def _show(found: Queue, site: str, out: Console) -> None:
         if standing.asked:
             told = f"{standing.asked:,} of the held wait for an answer about consent"
             out.print(Text(f"{plain(standing.depth.name)}: {told}", "cyan"), soft_wrap=True)
-        for note in standing.notes:
+        for note in (*standing.notes, *_afterwards_notes(standing.afterwards)):
             out.print(Text(f"{plain(standing.depth.name)}: {note}", "yellow"), soft_wrap=True)
     for note in found.erasures:
         out.print(Text(note, "yellow"), soft_wrap=True)
@@ -248,6 +269,7 @@ def _standing_json(found: Queue, standing: Standing) -> dict[str, object]:
         "oldest_s": _age_s(found, min(open_since, default=None)),
         "oldest_each_s": {str(name): _age_s(found, since_ms) for name, since_ms in standing.since_ms.items()},
         "held_for_consent": standing.asked,
+        "told_later": asdict(standing.afterwards),
         "notes": standing.notes,
     }
 

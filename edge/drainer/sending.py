@@ -31,6 +31,7 @@ from edge.delivery import (
 from edge.destinations.base import Choosy
 from edge.drainer.batching import batch_size, chains_of
 from edge.drainer.health import Health
+from edge.drainer.inquiring import receipt_of
 from edge.drainer.talking import Answered, converse, worked
 from edge.errors import Interrupted
 from edge.ledger.records import Settlement
@@ -244,8 +245,9 @@ class Sender:
     def _settlement(self, job: Job, outcome: Outcome, draw: float, letter: DeadLetter | None) -> Settlement:
         now_ms = self._clock.now_ms()
         match outcome:
-            case Delivered():
-                return self._end(job, Fate.DELIVERED)
+            case Delivered(receipt=name):
+                receipt = receipt_of(self._pipeline.destination, name, now_ms)
+                return replace(self._end(job, Fate.DELIVERED), receipt=receipt)
             case Retry(reason):
                 wait_s = backoff_s(job.attempts + 1, lambda low, high: low + draw * (high - low))
                 return waiting(job, now_ms + round(wait_s * 1_000), reason, attempts=job.attempts + 1)

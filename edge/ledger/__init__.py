@@ -4,6 +4,7 @@ from edge.ledger.database import Database, LedgerSettings
 from edge.ledger.delivering import DeliveryLedger
 from edge.ledger.erasing import ErasureLedger
 from edge.ledger.looking import LedgerView
+from edge.ledger.receipts import ReceiptLedger
 from edge.ledger.resolving import ResolverLedger
 from edge.ledger.trimming import TrimLedger
 from edge.ledger.undoing import UndoLedger
@@ -15,6 +16,7 @@ __all__ = [
     "ErasureLedger",
     "LedgerSettings",
     "LedgerView",
+    "ReceiptLedger",
     "ResolverLedger",
     "TrimLedger",
     "UndoLedger",

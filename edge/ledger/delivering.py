@@ -9,6 +9,7 @@ from edge.delivery import Fate, Payload
 from edge.ledger.database import Database, checksum, fetch, fetch_in, put
 from edge.ledger.fates import encode_fates
 from edge.ledger.persons import NO_HEAD
+from edge.ledger.receipts import keep_receipts
 from edge.ledger.records import Page, Pause, Revision, Settlement, WaitingRow
 from edge.ledger.releasing import MARK, TALLY, end_unanswered, is_marked, keep_one_due, release_held_now, release_marked
 from edge.ledger.revisions import revision_at, run
@@ -146,6 +147,7 @@ class DeliveryLedger:
             settlements = await self._erase_known(db, settlements)
             fates = encode_fates(first, last, [(s.seq, s.fate) for s in settlements])
             await self._store_open(db, settlements, now_ms, revision)
+            await keep_receipts(db, self._pipeline, [s.receipt for s in settlements], now_ms)
             values = (last, first, now_ms, now_ms, revision, fates, self._pipeline)
             await db.execute(SETTLE_PAGE, values)
             await db.execute(MOVE_CURSOR, (last, self._pipeline))
@@ -191,6 +193,7 @@ class DeliveryLedger:
             await self._end_late(db, ended, Fate.WAITING, now_ms)
             await put(db, UNWAIT, [self._place(s) for s in ended])
             await self._store_open(db, settlements, now_ms, self._revision)
+            await keep_receipts(db, self._pipeline, [s.receipt for s in settlements], now_ms)
 
     async def expire_held(self, before_ms: int, limit: int, now_ms: int) -> int:
         """End held events that were accepted before a moment; give how many."""

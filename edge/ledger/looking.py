@@ -15,6 +15,7 @@ from edge.ledger.erasing import Erasure, marked_seqs, recent_erasures
 from edge.ledger.knowing import PersonView, find_person
 from edge.ledger.letters import Letter, LetterCount, Letters, count_letters, newest, whole
 from edge.ledger.persons import identifiers_of, one_with, vendor_ids_of
+from edge.ledger.receipts import Afterwards, told_since
 from edge.ledger.records import JournalFate, Quarantined
 from edge.ledger.replaying import Candidate, stored_after
 from edge.ledger.standing import JournalEntry, PipelineFate, find_fates
@@ -154,6 +155,10 @@ class LedgerView:
     async def marked(self) -> list[int]:
         """Give which numbers the spool must still lose, in order."""
         return await marked_seqs(self._db)
+
+    async def told_later(self, since_ms: int) -> dict[str, Afterwards]:
+        """Give what vendors said afterwards of events that were delivered since a moment, by pipeline."""
+        return await told_since(self._db, since_ms)
 
     async def late_bodies(self) -> int:
         """Count late arrivals of erased persons whose bodies still lie in the spool."""

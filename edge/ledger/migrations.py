@@ -376,5 +376,30 @@ MIGRATIONS: tuple[str, ...] = (
         seq     INTEGER NOT NULL,
         PRIMARY KEY (replay, seq)
     ) STRICT, WITHOUT ROWID;
+
+    -- Requests that a vendor took and has yet to judge, by its own names for them: to be asked about at due_at_ms, and
+    -- no more from until_ms on. attempts: how often in a row there was no answer.
+    CREATE TABLE receipt (
+        id        INTEGER PRIMARY KEY,
+        pipeline  INTEGER NOT NULL,
+        name      TEXT NOT NULL,
+        events    INTEGER NOT NULL,
+        since_ms  INTEGER NOT NULL,
+        due_at_ms INTEGER NOT NULL,
+        until_ms  INTEGER NOT NULL,
+        attempts  INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (pipeline, name)
+    ) STRICT;
+    CREATE INDEX receipt_due ON receipt (pipeline, due_at_ms);
+
+    -- What vendors said of delivered events afterwards, by the hour (since 1970) of their delivery.
+    CREATE TABLE told_later (
+        pipeline INTEGER NOT NULL,
+        hour     INTEGER NOT NULL,
+        verdict  TEXT NOT NULL,
+        reason   TEXT NOT NULL,
+        events   INTEGER NOT NULL,
+        PRIMARY KEY (pipeline, hour, verdict, reason)
+    ) STRICT, WITHOUT ROWID;
     """,
 )

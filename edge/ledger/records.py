@@ -10,6 +10,7 @@ from edge.consent import Decision, Purpose, Standing
 from edge.consent_platforms import Heard
 from edge.delivery import DeadLetter, Fate
 from edge.identity import Graph
+from edge.ledger.receipts import Receipt
 from edge.person import Alias, Fact, Identifiers, KeptKind, Kind, VendorId
 
 
@@ -314,7 +315,7 @@ class Settlement:
     """What became of one event in one pipeline. `waits` are unanswered purposes that it is held for.
 
     `is_stranger`: it went out, or will, under an id of its visitor's, who is nobody. `told` was granted when its
-    payload was rendered.
+    payload was rendered. Under `receipt` the vendor will say what it made of it.
     """
 
     seq: int
@@ -334,3 +335,4 @@ class Settlement:
     is_stranger: bool = False
     told: Purpose = Purpose.NONE
     is_alone: bool = False
+    receipt: Receipt | None = None

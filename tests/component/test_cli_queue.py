@@ -51,6 +51,7 @@ def test_json_says_the_same_in_numbers(world: World) -> None:
         "oldest_s": 337.0,
         "oldest_each_s": {"behind": 35.0, "waiting": 277.0, "held": 337.0},
         "held_for_consent": 0,
+        "told_later": {"counted": 0, "refused": {}, "warned": {}, "untold": 0, "open": 0},
         "notes": [],
     }
 
