@@ -23,6 +23,7 @@ from edge.delivery import (
     Undecided,
     Uniform,
     backoff_s,
+    told_of,
 )
 from edge.destinations.base import Destination, TellsLater
 from edge.drainer.talking import converse
@@ -135,7 +136,8 @@ class Inquirer:
             case Throttled(after_s):
                 await self._rest(receipt, account, after_s, attempts=receipt.attempts)
             case Refused(reason):
-                log.error("a vendor does not say what became of events", pipeline=receipt.pipeline, reason=reason)
+                why = told_of(reason)
+                log.error("a vendor does not say what became of events", pipeline=receipt.pipeline, reason=why)
                 await self._rest(receipt, account, CAP_S, attempts=receipt.attempts)
             case _:
                 own_s = backoff_s(receipt.attempts + 1, self._uniform)
@@ -155,8 +157,12 @@ class Inquirer:
         self._count(receipt.pipeline, said)
         refused = {reason: events for (verdict, reason), events in said.items() if verdict == "refused"}
         if refused:
-            told = "a vendor threw away events that it had taken"
-            log.warning(told, pipeline=receipt.pipeline, of=receipt.events, refused=refused)
+            log.warning(
+                "a vendor threw away events that it had taken",
+                pipeline=receipt.pipeline,
+                events=receipt.events,
+                reasons=refused,
+            )
 
     def _count(self, pipeline: str, said: Said) -> None:
         for (verdict, reason), events in said.items():

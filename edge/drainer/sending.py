@@ -246,8 +246,8 @@ class Sender:
         now_ms = self._clock.now_ms()
         match outcome:
             case Delivered(receipt=name):
-                receipt = receipt_of(self._pipeline.destination, name, now_ms)
-                return replace(self._end(job, Fate.DELIVERED), receipt=receipt)
+                end = self._end(job, Fate.DELIVERED)
+                return replace(end, receipt=receipt_of(self._pipeline.destination, name, now_ms)) if name else end
             case Retry(reason):
                 wait_s = backoff_s(job.attempts + 1, lambda low, high: low + draw * (high - low))
                 return waiting(job, now_ms + round(wait_s * 1_000), reason, attempts=job.attempts + 1)

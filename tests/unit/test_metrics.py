@@ -11,7 +11,8 @@ from edge.alerting import Kind
 from edge.app.report import exposition
 from edge.collector.write_keys import KEY_CODES
 from edge.consent_platforms import MEANINGS
-from edge.delivery import Fate, Outcome
+from edge.delivery import Fate, Outcome, Told, Undecided
+from edge.ledger.receipts import Verdict
 from edge.ledger.records import JournalFate
 from edge.metrics import CollectorMetrics, DrainerMetrics, SupervisorMetrics, Tally
 from edge.person import KINDS
@@ -31,6 +32,9 @@ OWNED = {
     ("edge_deliveries_settled_total", "fate"): set(Fate),
     ("edge_delivery_answers_total", "outcome"): {one.__name__.lower() for one in Outcome.__args__},
     ("edge_vendor_erasures_total", "outcome"): {one.__name__.lower() for one in Outcome.__args__},
+    ("edge_events_told_later_total", "verdict"): Verdict.__args__,
+    ("edge_inquiries_total", "outcome"): {one.__name__.lower() for one in (*Outcome.__args__, Told, Undecided)}
+    - {"delivered"},
     ("edge_consent_unreadable_total", "platform"): set(MEANINGS),
     ("edge_identifiers_dropped_total", "kind"): set(KINDS),
     ("edge_identifiers_left_out_total", "kind"): set(KINDS),
@@ -92,7 +96,7 @@ def test_closed_set_is_the_one_that_code_owns(name, label):
 
 def test_labels_that_are_names_are_names_from_the_configuration():
     named = {label for row in documented().values() for label, words in row.labels.items() if words is None}
-    assert named == {"source", "pipeline", "task", "file", "about"}
+    assert named == {"source", "pipeline", "task", "file", "about", "reason"}
 
 
 def test_what_the_page_does_not_say_is_found():
