@@ -1,14 +1,13 @@
-"""Rows 20 to 23: mapping and resolving beside their own bases, the ops verbs, and a broken neighbour."""
+"""Rows 20 to 23: mapping and resolving beside their own bases, the verbs that look, and a broken neighbour."""
 
 import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
-from bench import children
+from bench import children, looking
 from bench.children import Bench
 from bench.measure import Slice, alternate, middle
 from bench.table import Finding, at_least, at_most
@@ -18,7 +17,6 @@ from edge.delivery import Request, Response
 LIMIT_S, QUICK_LIMIT_S = 90.0, 15.0
 NEIGHBOUR_EVENTS = 500
 HANGS_S = 0.2
-VERBS = (("queue",), ("tail", "--once", "--lines", "20"))
 
 
 async def _told(bench: Bench, module: str, **env: str) -> list[dict[str, Any]]:
@@ -55,34 +53,6 @@ async def resolving(bench: Bench) -> list[Finding]:
     ratios = tuple(found.get("ratios", ()))
     note = f"us: {parts}" + (f"; {middle(ratios):.2f} of parse and row" if ratios else "")
     return [Finding("21", "CPU of resolving an event", at_most(20.0, unit=" us"), value=us["whole"], note=note)]
-
-
-async def verbs(bench: Bench) -> list[Finding]:
-    """Row 22: what the operator's reads take over a large spool, beside a small one."""
-    large, small = bench.new_folder(), bench.new_folder()
-    findings = []
-    for folder, events in ((large, min(bench.backlog, 200_000)), (small, 1_000)):
-        await fill(folder / "data/spool", chain(names(100), views(events, 100)))
-        async with works(folder / "data", pipeline_texts(1), Taken()) as made:
-            await made.resolve(events // 2)
-        children.shop(folder, pipelines=pipeline_texts(1))
-    for verb in VERBS:
-        took = {
-            folder: [await _verb_s(folder, verb) for _ in range(1 if bench.is_quick else 3)]
-            for folder in (large, small)
-        }
-        ratios = tuple(a / b for a, b in zip(took[large], took[small], strict=True))
-        ours, base = (f"{middle(took[folder]):.2f} s" for folder in (large, small))
-        findings.append(
-            Finding(f"22.{verb[0]}", f"edge {verb[0]} over a backlog / 1 k", None, ratios, None, ours, base)
-        )
-    return findings
-
-
-async def _verb_s(folder: Path, verb: tuple[str, ...]) -> float:
-    began_s = time.monotonic()
-    await children.output(["-m", "edge", *verb, "--config", str(folder / "edge.yaml")], LIMIT_S)
-    return time.monotonic() - began_s
 
 
 class _OneBroken(Taken):
@@ -136,9 +106,12 @@ async def _sent(made: Works, vendor: Taken) -> Slice:
 
 async def run(bench: Bench, wanted: Callable[[str], bool]) -> AsyncIterator[Finding]:
     """Measure what is wanted of the rows that are no numbered goals."""
-    for row, work in {"20": mapping, "21": resolving, "22": verbs}.items():
+    for row, work in {"20": mapping, "21": resolving}.items():
         if wanted(row):
             for one in await work(bench):
                 yield one
+    if wanted("22"):
+        async for one in looking.run(bench):
+            yield one
     if wanted("23"):
         yield await neighbour(bench)

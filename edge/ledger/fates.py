@@ -40,14 +40,18 @@ def encode_fates(first: int, last: int, fates: Iterable[tuple[int, Fate]]) -> st
 
 def fate_at(encoded: str, offset: int) -> Fate | None:
     """Give the fate at an offset of the span; None for a duplicate or beyond it."""
-    for length, fate in runs_of(encoded):
+    for length, fate in _runs(encoded):
         if offset < length:
             return fate
         offset -= length
     return None
 
 
-def runs_of(encoded: str) -> Iterator[tuple[int, Fate | None]]:
-    """Give the runs of equal fates: how long, and which; None for duplicates and numbers nobody has."""
+def spelled(encoded: str) -> str:
+    """Give the fates of a span one letter an event, in order: 2d1w is ddw."""
+    return "".join([letter * int(length) for length, letter in _RUN.findall(encoded)])
+
+
+def _runs(encoded: str) -> Iterator[tuple[int, Fate | None]]:
     for match in _RUN.finditer(encoded):
         yield int(match[1]), _FATES.get(match[2])
