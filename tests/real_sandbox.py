@@ -19,7 +19,7 @@ class Line:
     """One vendor that listens, and a client of it, at one clock."""
 
     def __init__(self, running: Running, vendor: Vendor, transport: HttpTransport, clock: FakeClock) -> None:
-        self.running, self.vendor, self.clock, self._transport = running, vendor, clock, transport
+        self.running, self.vendor, self.clock, self.transport = running, vendor, clock, transport
 
     @property
     def base_url(self) -> str:
@@ -49,7 +49,7 @@ class Line:
     async def converse(self, conversation: Conversation, count: int) -> list[Outcome]:
         """Drive a conversation; a failed transport is a retry of every payload."""
         try:
-            return list(await over(self._transport, conversation))
+            return list(await over(self.transport, conversation))
         except TransportFailed as failed:
             return [Retry(str(failed))] * count
         finally:
