@@ -8,7 +8,7 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +84,12 @@ def spool_numbers(data_dir: Path) -> list[int]:
 
 
 def stored_ids(data_dir: Path) -> set[str]:
-    """Give the id of every event that lies in the spool."""
-    return {json.loads(body)["id"] for _, body in _rows(data_dir, "body")}
+    """Give the id of every event that lies in the spool and can be read."""
+    ids: set[str] = set()
+    for _, body in _rows(data_dir, "body"):
+        with suppress(ValueError):
+            ids.add(json.loads(body)["id"])
+    return ids
 
 
 def _rows(data_dir: Path, column: str) -> list[tuple[int, bytes]]:

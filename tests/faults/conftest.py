@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.counts import COUNTS
 from tests.faults.report import Ended, Session, bounds, page
 from tests.faults.verdict import VERDICTS
 
@@ -27,6 +28,14 @@ _BEGAN = pytest.StashKey[float]()
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     _begin(session.config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to `make test-faults` what takes long; pytest says how many those are."""
+    left = [item for item in items if item.get_closest_marker("long") and not COUNTS.are_long]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
 
 
 @pytest.hookimpl(wrapper=True)

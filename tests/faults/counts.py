@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 
+FAST_STEPS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -16,17 +18,25 @@ class Counts:
     network_each: int
     kills_in_bad_network: int
     stream_bytes: int
+    restarts: int
+    flips: int
+
+    def steps(self, known: int) -> int:
+        """Give how many deaths are played of so many steps: some of them, which the seed chooses, or all."""
+        return known * self.deaths_each if self.are_long else min(known, FAST_STEPS)
 
 
 FAST = Counts(
     are_long=False,
-    kills=5,
+    kills=4,
     supervisor_kills=1,
     deaths_each=1,
     power_cuts=2,
     network_each=1,
     kills_in_bad_network=2,
     stream_bytes=7_000_000,
+    restarts=1,
+    flips=10,
 )
 LONG = Counts(
     are_long=True,
@@ -37,5 +47,7 @@ LONG = Counts(
     network_each=3,
     kills_in_bad_network=8,
     stream_bytes=12_000_000,
+    restarts=8,
+    flips=100,
 )
 COUNTS = LONG if os.environ.get("FAULTS") == "long" else FAST

@@ -36,7 +36,7 @@ REPEAT_AFTER_S = 0.1
 CROWD_EVERY_S = 0.1
 # Klaviyo's rate lets 58 events a second through: what waits for it must not grow with the time that a slow machine
 # takes for everything else.
-CROWD = 400
+CROWD = 150
 GRANTED = dict.fromkeys(("functional", "analytics", "marketing", "advertising"), "granted")
 DENIED = dict.fromkeys(GRANTED, "denied")
 DONE = "SELECT coalesce(sum(events), 0) FROM tally WHERE fate NOT IN ('waiting', 'held')"
@@ -186,22 +186,22 @@ class World:
         """Let every visitor say who it is."""
         await asyncio.gather(*(visitor.introduce() for visitor in self.visitors))
 
-    def open_doors(self, rng: random.Random, *, pause_s: float = 0.15, padding: int = 0) -> None:
-        """Let every visitor walk about, side by side."""
+    def open_doors(self, rng: random.Random, *, pause_s: float = 0.15, padding: int = 0, crowd: int = CROWD) -> None:
+        """Let every visitor walk about, side by side, until so many events have not ended that it is crowded."""
         for visitor in self.visitors:
             own = random.Random(rng.random())
             self._visits.append(asyncio.create_task(visitor.visit(own, pause_s=pause_s, padding=padding)))
-        self._keeper = asyncio.create_task(self._keep_door())
+        self._keeper = asyncio.create_task(self._keep_door(crowd))
 
-    async def _keep_door(self) -> None:
-        """Let visitors wait while a crowd of events has not ended yet."""
+    async def _keep_door(self, crowd: int) -> None:
+        """Let visitors wait while there is a crowd."""
         while True:
-            is_crowded = self.answers.accepted - self._done() > CROWD
+            is_crowded = self.answers.accepted - self.ended() > crowd
             for visitor in self.visitors:
                 visitor.may_go_on.clear() if is_crowded else visitor.may_go_on.set()
             await asyncio.sleep(CROWD_EVERY_S)
 
-    def _done(self) -> int:
+    def ended(self) -> int:
         """Give how many events have ended, as our ledger has it: nothing is judged by this number."""
         try:
             with closing(sqlite3.connect(f"file:{self.service.data_dir}/ledger.db?mode=ro", uri=True)) as db:

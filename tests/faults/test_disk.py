@@ -31,7 +31,7 @@ AGAIN_S = 5.0
 FAULT_S = 60.0  # for what takes a second on a machine that has nothing else to do
 DISK = "32m"
 LARGEST_FILE_BYTES = 65_536  # the log stays below it
-PADDING_BYTES = 20_000
+PADDING_BYTES, LARGE_CROWD = 20_000, 400
 MAX_KILLS = 30
 SMALL = "segment_bytes: 1MB, max_bytes: 4MB, free_bytes: 1MB"
 
@@ -199,7 +199,7 @@ async def test_room_is_given_back_only_for_what_is_done_and_nothing_is_lost_when
     async with running_world(tmp_path, deniers=1, spool=SMALL) as world:
         await world.service.until_ready()
         await world.introduce()
-        world.open_doors(rng, padding=PADDING_BYTES)
+        world.open_doors(rng, padding=PADDING_BYTES, crowd=LARGE_CROWD)
         kills = 0
         for role in itertools.islice(itertools.cycle(ROLES), MAX_KILLS):
             await asyncio.sleep(rng.uniform(0, 0.6))

@@ -25,8 +25,8 @@ WAIT_S = 60.0  # for what takes a second on a machine that has nothing else to d
 STOP_LIMIT_S = 5.0
 
 
-@pytest.mark.parametrize("role", ROLES)
-async def test_nothing_acknowledged_is_lost_when_a_process_is_killed_again_and_again(tmp_path, role):
+@pytest.mark.parametrize("roles", [(role,) for role in ROLES] + [pytest.param(ROLES, marks=pytest.mark.long)], ids=str)
+async def test_nothing_acknowledged_is_lost_when_a_process_is_killed_again_and_again(tmp_path, roles):
     """Visitors never tell more than a few hundred events ahead of what the vendor takes, however long a start takes."""
     rng = seeded()
     async with running_world(tmp_path, deniers=1) as world:
@@ -36,12 +36,12 @@ async def test_nothing_acknowledged_is_lost_when_a_process_is_killed_again_and_a
         waits_s = []
         for _ in range(COUNTS.kills):
             await asyncio.sleep(rng.uniform(0, MAX_DELAY_S))
-            pid = await world.kill(role)
-            waits_s.append(await world.service.until_ready(pid))
+            pids = [await world.kill(role) for role in roles]
+            waits_s.append(await world.service.until_ready(*pids))
         await world.close_doors()
         verdict = await settled(world)
         numbers = spool_numbers(world.service.data_dir)
-    print(f"{role}: {verdict} cut={world.answers.cut} ready again after at most {max(waits_s):.1f} s")
+    print(f"{roles}: {verdict} cut={world.answers.cut} ready again after at most {max(waits_s):.1f} s")
     assert numbers == list(range(1, len(numbers) + 1)), "a number was used twice, or left out"
     assert world.service.logged("task ended unasked") == 0
 
@@ -129,6 +129,22 @@ async def test_a_polite_stop_answers_what_is_under_way_and_loses_nothing(tmp_pat
         print(f"stopped within {took_s:.1f} s, cut={world.answers.cut}")
         await world.service.start()
         await world.service.until_ready()
+        await world.close_doors()
+        print(await settled(world))
+
+
+async def test_a_service_that_is_started_anew_again_and_again_loses_nothing(tmp_path):
+    """As an impatient process manager does: a polite stop and a start, visitors walking about."""
+    async with running_world(tmp_path, deniers=1) as world:
+        await world.service.until_ready()
+        await world.introduce()
+        world.open_doors(seeded())
+        for _ in range(COUNTS.restarts):
+            await world.until_accepted(20, WAIT_S)
+            assert await world.service.stop() == 0
+            world.injected["restart"] += 1
+            await world.service.start()
+            await world.service.until_ready()
         await world.close_doors()
         print(await settled(world))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.counts import COUNTS
 from tests.faults.driver import READY_S, World, running_world, seeded, until
 from tests.faults.part import BUGS
 from tests.faults.proxy import Deck, Proxy
@@ -18,8 +17,8 @@ from tests.faults.verdict import Verdict, judged
 
 DIES_S = 120.0
 SMALL = "segment_bytes: 1MB, max_bytes: 4MB, free_bytes: 1MB"
-PADDING_BYTES = 20_000
-QUICK = ("answer_before_commit", "synchronous_normal", "cursor_before_delivery", "new_id_on_retry")
+PADDING_BYTES, LARGE_CROWD = 20_000, 1_000  # more than the spool has room for
+QUICK = ("answer_before_commit", "cursor_before_delivery", "new_id_on_retry")
 
 
 async def _answer_before_commit(tmp_path: Path, bug: str) -> Verdict:
@@ -64,10 +63,10 @@ async def _unlink_before_ledger(tmp_path: Path, bug: str) -> Verdict:
     proxy = Proxy()
     async with running_world(tmp_path, kind=Parts, bug=bug, proxy=proxy, spool=SMALL) as world:
         proxy.shut()
-        await _begin(world, padding=PADDING_BYTES)
+        await _begin(world, padding=PADDING_BYTES, crowd=LARGE_CROWD)
         await until(lambda: len(world.answers.refusals) > 0, DIES_S, "the spool is full")
-        await world.kill("drainer")  # room is given back when it starts
-        await world.service.until_ready()
+        await world.kill("drainer")  # room is given back when it starts, and until then the collector is not ready
+        await until(lambda: _drains(world), DIES_S, "the drainer is ready")
         await until(lambda: not bug or _first_segment(world) > 1, DIES_S, "a segment is gone")
         await proxy.reopen()
         return await _end(world)
@@ -82,7 +81,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("bug", [bug for bug in BUGS if COUNTS.are_long or bug in QUICK])
+@pytest.mark.parametrize("bug", [bug if bug in QUICK else pytest.param(bug, marks=pytest.mark.long) for bug in BUGS])
 async def test_a_planted_bug_is_found(tmp_path, record_property, bug):
     """The verdict names what is lost, or came under an id that nobody was told of."""
     play, named = FAULTS[bug]
@@ -93,7 +92,8 @@ async def test_a_planted_bug_is_found(tmp_path, record_property, bug):
     record_property("planted", {"bug": bug, "found": found})
 
 
-@pytest.mark.parametrize("bug", BUGS if COUNTS.are_long else QUICK[:1])
+@pytest.mark.long
+@pytest.mark.parametrize("bug", BUGS)
 async def test_the_fault_that_finds_a_bug_costs_nothing_without_it(tmp_path, bug):
     """Else it would be the fault that is found."""
     play, _ = FAULTS[bug]
@@ -107,10 +107,10 @@ def test_every_bug_has_the_fault_that_finds_it():
     assert set(QUICK) < set(BUGS)
 
 
-async def _begin(world: World, padding: int = 0) -> None:
+async def _begin(world: World, **how: int) -> None:
     await world.service.until_ready()
     await world.introduce()
-    world.open_doors(seeded(), padding=padding)
+    world.open_doors(seeded(), **how)
 
 
 async def _die(world: World, role: str, die_at: str) -> None:
@@ -127,6 +127,10 @@ async def _die(world: World, role: str, die_at: str) -> None:
 async def _end(world: World) -> Verdict:
     await world.close_doors()
     return await judged(world)
+
+
+async def _drains(world: World) -> bool:
+    return bool((await world.service.state())["drainer"]["ready"])
 
 
 def _first_segment(world: World) -> int:

@@ -100,7 +100,7 @@ def events_of(exchange: Exchange) -> list[dict[str, Any]]:
 
 
 async def judged(world: World, within_s: float = SETTLED_S) -> Verdict:
-    """Wait until our own books are closed, and judge; what is judged is written beside the run's data.
+    """Wait until our own books are closed, and judge.
 
     Whatever is still missing then is lost: nobody knows of it any more.
     """
@@ -113,14 +113,13 @@ async def judged(world: World, within_s: float = SETTLED_S) -> Verdict:
     promises = world.promises.read()
     told = judge(promises, world.exchanges)
     found = {"unstored": _unstored(promises, told, data_dir), "books": _complaints_of_books(world, told)}
-    verdict = Verdict(**{**_values(told), **found})
-    _write(world, verdict)
-    return verdict
+    return Verdict(**{**_values(told), **found})
 
 
 async def settled(world: World, within_s: float = SETTLED_S) -> Verdict:
-    """Judge as above, and accept nothing but a run without any complaint."""
+    """Judge as above, write that beside the run's data, and accept nothing but a run without any complaint."""
     verdict = await judged(world, within_s)
+    _write(world, verdict)
     assert not verdict.complaints, f"{verdict}, kept in {world.folder}"
     return verdict
 
