@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from edge.delivery import Inquiry
 from edge.destinations.base import TellsLater
@@ -13,6 +14,7 @@ from edge.errors import StorageFull
 from edge.ledger import ReceiptLedger
 from edge.ledger.database import fetch
 from edge.ledger.receipts import Afterwards, OpenReceipt, Receipt, Said, keep_receipts
+from edge.pipeline import Pipeline
 from tests.later_room import FIRST_S, LaterRoom, later_room
 
 
@@ -60,21 +62,53 @@ class Mistaken:
         return self._real.inquire(receipt, now_ms)
 
 
-async def test_mistake_about_one_receipt_keeps_no_other_from_being_asked_about(room: LaterRoom) -> None:
-    await room.buy("o-1")
-    await room.buy("o-2")
+def stumbling(room: LaterRoom) -> list[Pipeline]:
+    """Give the pipeline with a destination that stumbles over its first request."""
     [pipeline] = room.files.lanes.pipelines
     assert isinstance(pipeline.destination, TellsLater)
     mistaken: Any = Mistaken(pipeline.destination, "sandbox-request-1")
-    room.inquirer = room.make_inquirer(
-        ReceiptLedger(room.room.database), pipelines=[replace(pipeline, destination=mistaken)]
-    )
+    return [replace(pipeline, destination=mistaken)]
+
+
+async def test_mistake_about_one_receipt_keeps_no_other_from_being_asked_about(room: LaterRoom) -> None:
+    await room.buy("o-1")
+    await room.buy("o-2")
+    room.inquirer = room.make_inquirer(ReceiptLedger(room.room.database), pipelines=stumbling(room))
     room.clock.advance(FIRST_S)
     assert await room.inquire() == 1
     room.clock.advance(1)
     await room.inquire()
     assert room.files.counted("edge_inquiries_total", pipeline="google_ads", outcome="told") == 1
     assert await room.afterwards() == Afterwards(counted=1, open=1)
+
+
+async def test_receipt_that_always_fails_is_asked_about_less_and_less_while_others_are_answered(
+    room: LaterRoom,
+) -> None:
+    await room.buy("o-0")
+    for minute in range(1, 9):
+        room.clock.advance(60)
+        await room.buy(f"o-{minute}")
+    room.inquirer = room.make_inquirer(ReceiptLedger(room.room.database), pipelines=stumbling(room))
+    room.clock.advance(FIRST_S - 8 * 60)
+    with capture_logs():
+        for _ in range(9 * 60):
+            await room.inquire()
+            room.clock.advance(1)
+    assert await room.afterwards() == Afterwards(counted=8, open=1)
+    assert room.files.counted("edge_inquiries_total", pipeline="google_ads", outcome="unclear") <= 12
+
+
+async def test_many_receipts_that_fail_make_no_more_questions_than_one(room: LaterRoom) -> None:
+    for order in ("o-1", "o-2", "o-3", "o-4"):
+        await room.buy(order)
+    room.break_it(fault="status", status=503, times=None)
+    room.clock.advance(FIRST_S)
+    asked = 0
+    for _ in range(600):
+        asked += await room.inquire()
+        room.clock.advance(1)
+    assert asked == 10
 
 
 def receipts(room: LaterRoom, count: int) -> list[Receipt]:
