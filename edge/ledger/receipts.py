@@ -46,7 +46,8 @@ SELECT p.name, t.verdict, t.reason, sum(t.events) FROM told_later t JOIN pipelin
 WHERE t.hour >= ? GROUP BY p.name, t.verdict, t.reason ORDER BY sum(t.events) DESC, t.reason
 """
 OPEN = """
-SELECT p.name, sum(r.events) FROM receipt r JOIN pipeline p ON p.id = r.pipeline GROUP BY p.name
+SELECT p.name, r.events FROM (SELECT pipeline, sum(events) AS events FROM receipt GROUP BY pipeline) r
+JOIN pipeline p ON p.id = r.pipeline
 """
 UNTOLD: tuple[Verdict, str] = ("untold", "")
 
