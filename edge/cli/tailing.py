@@ -164,7 +164,7 @@ def _event_line(item: Accepted, width: int) -> Text:
     line.append(f"{plain(event.name, 17):<17} ", "bold").append(f"{plain(event.id)[:8]:<8} ", "dim")
     line.append(f"{event.browser[:8]} ", "blue")
     if item.entry.fate is JournalFate.DUPLICATE:
-        return line.append("duplicate, no pipeline gets it", "dim")
+        return line.append("duplicate, goes nowhere", "dim")
     line.append(f"{plain(_page(event) or _server(event), page):<{page}} ")
     line.append(plain(_who(item.visitor.identifiers), who) if item.visitor is not None else "", "cyan")
     line.rstrip()
@@ -173,7 +173,7 @@ def _event_line(item: Accepted, width: int) -> Text:
 
 def _fate_line(item: Became, now_ms: int) -> Text:
     at_ms = max(fate.settled_at_ms or 0 for fate in item.fates)
-    line = Text(f"{clock_time(at_ms) if at_ms else '':8} {_number(item.accepted.seq)}  └ ", "dim")
+    line = Text().append(f"{clock_time(at_ms) if at_ms else '':8} {_number(item.accepted.seq)}  └ ", "dim")
     for index, fate in enumerate(item.fates):
         line.append(" · " if index else "", "dim").append(f"{plain(fate.pipeline)} ")
         line.append(fate.fate.value if fate.fate else "", STYLES.get(fate.fate, "dim") if fate.fate else "")

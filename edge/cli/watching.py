@@ -127,12 +127,19 @@ async def _picture(config: Config, courses: Courses, around: Surroundings, out: 
 
 
 async def _watch_json(config: Config, every_s: float, around: Surroundings) -> None:
-    courses = Courses()
+    courses, told = Courses(), ""
     while True:
-        async with open_stores(config) as stores:
-            found = await look(stores, around.clock.now_ms())
-        courses.add(found)
-        click.echo(as_json(_json(found, courses)))
+        try:
+            async with open_stores(config) as stores:
+                found = await look(stores, around.clock.now_ms())
+        except Unavailable as error:
+            if error.message != told:
+                click.echo(f"waiting: {error.message}", err=True)
+            told = error.message
+        else:
+            courses.add(found)
+            told = ""
+            click.echo(as_json(_json(found, courses)))
         await around.pause(every_s)
 
 

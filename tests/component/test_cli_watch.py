@@ -84,6 +84,11 @@ def test_in_json_each_look_is_an_object(tmp_path: Path) -> None:
     )
 
 
+def test_in_json_a_ledger_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+    lines = watch(write_files(tmp_path), nothing, deliver, arguments=("--json",))
+    assert [line[:8] for line in lines] == ["waiting:", '{"at_ms"', '{"at_ms"']
+
+
 @pytest.mark.parametrize(
     ("values", "drawn"),
     [
