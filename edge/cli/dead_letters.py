@@ -105,7 +105,7 @@ def _show_list(letters: Sequence[Letter], now_ms: int, out: Console) -> None:
             Text(plain(letter.event_name, 24), "bold"),
             f"#{letter.seq}",
             Text(plain(letter.event_id, 13), "dim"),
-            Text(plain(letter.reason), "red"),
+            Text.assemble((f"{letter.reason_class}: ", "dim"), (plain(letter.reason), "red")),
         )
     print_trimmed(out, table)
 

@@ -15,7 +15,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def test_the_list_says_who_died_of_what(world: World) -> None:
     assert world.lines("dead", "list") == [
         "died       pipeline  event      seq  id      reason",
-        "4 min ago  klaviyo   view_item   #7  dead-1  400 invalid at /data/attributes/time",
+        "4 min ago  klaviyo   view_item   #7  dead-1  rejected: 400 invalid at /data/attributes/time",
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from edge.delivery import Response
 from edge.spool import SpoolSettings, SpoolWriter
+from edge.spool.segment import list_segments, unlink
 from tests.backroom import Backroom
 from tests.component.world import USER, World, build, page, write_files
 
@@ -234,6 +235,45 @@ def test_it_goes_on_when_the_ledger_is_written_anew_or_its_folder_replaced(tmp_p
         "before-2",
         "after",
         "anew",
+    ]
+
+
+def test_it_goes_on_over_restarts_of_the_service_and_when_old_segments_go(tmp_path: Path) -> None:
+    world = write_files(tmp_path)
+
+    async def accept(room: Backroom) -> None:
+        await room.identify(1, email=USER)
+        await room.store(1, "view_item", id="before")
+        await room.work()
+
+    async def restart(room: Backroom) -> None:
+        room.transport.answers = [Response(503, {}, b"")]
+        await room.store(1, "view_item", id="accepted last")
+        await room.work()
+        await room.close()
+
+    async def come_back(room: Backroom) -> None:
+        vars(room).update(vars(await Backroom.open(tmp_path, world.clock)))
+        room.clock.advance(5)
+        await room.work()
+
+    async def unlink_old(room: Backroom) -> None:
+        await room.writer.seal()
+        await room.store(1, "view_item", id="after")
+        for segment in list_segments(tmp_path / "spool")[:-1]:
+            unlink(segment)
+        await room.work()
+
+    told = follow(world, accept, restart, come_back, unlink_old, arguments=("--json", "--event", "view_item"))
+    lines = [json.loads(line) for line in told if line.startswith("{")]
+    assert [(one["id"], one.get("fate")) for one in lines if one.get("fate") != "unmapped"] == [
+        ("before", None),
+        ("before", "delivered"),
+        ("accepted last", None),
+        ("accepted last", "waiting"),
+        ("accepted last", "delivered"),
+        ("after", None),
+        ("after", "delivered"),
     ]
 
 
