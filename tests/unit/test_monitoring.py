@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import yaml
 
 from tests.metric_docs import documented
 from tests.promql import Malformed, Named, named_in
+from tests.verbs import parsed
 
 FOLDER = Path(__file__).parents[2] / "docs/monitoring"
 RULES_FILE = FOLDER / "prometheus-rules.yaml"
@@ -122,3 +125,18 @@ def test_panels_overlap_nowhere_and_ask_the_source_that_is_chosen() -> None:
         assert not own & cells and all(x < 24 for x, _ in own), panel["title"]
         cells |= own
         assert panel["datasource"]["uid"] == "${datasource}"
+
+
+def test_verbs_that_summaries_name_are_there() -> None:
+    named = re.findall(r"`(edge [^`]+)`", " ".join(str(rule["annotations"]) for rule in RULES))
+    assert len(named) > 3
+    for command in named:
+        parsed(command)
+
+
+def test_rules_can_be_loaded() -> None:
+    """By our own reader, and by Prometheus' tool where that is installed."""
+    assert [one for rule in RULES for one in complaints(rule["expr"])] == []
+    if tool := shutil.which("promtool"):
+        told = subprocess.run([tool, "check", "rules", str(RULES_FILE)], capture_output=True, text=True, check=False)
+        assert told.returncode == 0, told.stdout + told.stderr
