@@ -7,13 +7,18 @@ fault that can be had in seconds.
 import asyncio
 import base64
 import gzip
+import os
+import signal
 import sqlite3
-import sys
+from contextlib import closing
 from pathlib import Path
 
 import orjson
 import pytest
+from click.testing import CliRunner
 
+from edge.cli import main
+from edge.cli.options import WRONG_USE
 from edge.spool.segment import checksum, list_segments
 from tests import canaries
 from tests.canaries import (
@@ -32,11 +37,14 @@ from tests.canaries import (
 )
 from tests.canary_shop import BASIC, BEHAVIOURS, EVERYWHERE, HEADERS, PIPELINE, WITHIN_S, Shop, batch, event, open_shop
 from tests.faults.disk import OwnDisk, own_disk
-from tests.faults.driver import until
+from tests.faults.driver import lives, until
 from tests.metric_docs import documented, undocumented
 
-# What a log line is told of that a vendor answered, or that somebody was erased.
-LATE = ("pipeline paused: its credentials are refused", "a vendor refuses to erase", "erasure done", "archive erased")
+# What is logged of vendors' answers, of an erasure and of damage, some of it seconds later.
+LATE = (
+    *("pipeline paused: its credentials are refused", "a vendor refuses to erase", "archive erased"),
+    "envelope not understood",
+)
 
 
 @pytest.fixture
@@ -105,12 +113,9 @@ async def break_files(shop: Shop) -> None:
     )
     (shop.folder / "pipelines/cut.yaml").write_text(PIPELINE.format(behaviour="cut")[:60])
     await until(lambda: shop.service.logged("pipeline file refused") >= 2, WITHIN_S, "files are refused")
-    command = ("-m", "edge", "check", "--config", str(shop.service.config))
-    checking = await asyncio.create_subprocess_exec(
-        sys.executable, *command, env=shop.service._environ, stdout=-1, stderr=-1
-    )
-    shop.said += await checking.communicate()
-    assert checking.returncode == 2
+    checked = CliRunner(env=shop.service._environ).invoke(main, ["check", "--config", str(shop.service.config)])
+    shop.said += [checked.stdout_bytes, checked.stderr_bytes]
+    assert checked.exit_code == WRONG_USE
 
 
 async def fill(shop: Shop, disk: OwnDisk) -> None:
@@ -139,21 +144,29 @@ async def forget(shop: Shop) -> None:
 
 
 async def damage(shop: Shop) -> None:
-    """Stop, put a row that is no envelope and one whose checksum is wrong behind the others, and start again."""
+    """Kill the collector, and before it is started again put two rows behind its last: no envelope, and a torn one."""
+    assert await shop.post("/t/e", batch(event("view_item", 400))) in (200, 204)
+    supervisor, collector = shop.service.process.pid, await shop.service.pid("collector")
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        os.kill(collector, signal.SIGKILL)
+        await until(lambda: not lives(collector), WITHIN_S, "the collector is dead")
+        segment = list_segments(shop.folder / "data/spool")[-1]
+        with closing(sqlite3.connect(segment.path)) as db, db:
+            (last,) = db.execute("SELECT max(seq) FROM event").fetchone()
+            foreign, torn = EMAIL.encode(), orjson.dumps({"kanarie": EMAIL})
+            rows = [(last + 1, checksum(last + 1, foreign), foreign), (last + 2, 0, torn)]
+            db.executemany("INSERT INTO event (seq, checksum, body) VALUES (?, ?, ?)", rows)
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    await shop.service.until_ready(collector, within_s=WITHIN_S)
+
+
+async def mend_files(shop: Shop) -> None:
+    """Remove the files that break_files left."""
     for broken in ("literal", "cut"):
         (shop.folder / f"pipelines/{broken}.yaml").unlink()
-    assert await shop.post("/t/e", batch(event("view_item", 400))) in (200, 204)
-    assert await shop.service.stop() == 0
-    segment = list_segments(shop.folder / "data/spool")[-1]
-    with sqlite3.connect(segment.path) as db:
-        (last,) = db.execute("SELECT max(seq) FROM event").fetchone()
-        foreign, torn = EMAIL.encode(), orjson.dumps({"kanarie": EMAIL})
-        rows = [(last + 1, checksum(last + 1, foreign), foreign), (last + 2, 0, torn)]
-        db.executemany("INSERT INTO event (seq, checksum, body) VALUES (?, ?, ?)", rows)
-    db.close()
-    await shop.service.start()
-    await shop.service.until_ready(within_s=WITHIN_S)
-    await until(lambda: shop.service.logged("envelope not understood") > 0, WITHIN_S, "the row is read")
+    await until(lambda: shop.service.logged("pipeline file has no problem any more") >= 2, WITHIN_S, "files are gone")
 
 
 async def test_no_canary_is_told_by_anything_that_is_not_its_place(disk, tmp_path):
@@ -169,17 +182,18 @@ async def test_no_canary_is_told_by_anything_that_is_not_its_place(disk, tmp_pat
         await fill(shop, disk)
         assert_canaries_went_their_way(shop, tmp_path)
         await forget(shop)
-        for role in ("drainer", "collector"):
-            killed = await shop.service.kill(role)
-            await shop.service.until_ready(killed, within_s=WITHIN_S)
+        killed = await shop.service.kill("drainer")
+        await shop.service.until_ready(killed, within_s=WITHIN_S)
+        await until(lambda: shop.service.logged("erasure done") > 0, WITHIN_S, "the new segment is the open one")
+        await damage(shop)
         for event in LATE:
             await until(lambda event=event: shop.service.logged(event) > 0, WITHIN_S, event)
         await shop.look()
         wanted = {"paused", "dead_letters", "queue_age", "pipeline_file", "restarts", "disk"}
         await until(lambda: wanted <= alerts_of(shop), WITHIN_S, f"alerts {wanted} are told")
+        await mend_files(shop)
         await shop.look()
-        await damage(shop)
-        await shop.look()
+        assert await shop.service.stop() == 0
         log = shop.service.log.read_bytes()
     told = b"\n".join((log, *shop.said, *shop.parrot.alerts))
     assert found_in(told) == []
