@@ -202,6 +202,7 @@ class DrainingProcess:
                 recall=partial(recall, directory=self._config.pipelines, environ=self._environ),
                 concurrency=self._config.drainer.concurrency,
                 page_events=self._config.drainer.page,
+                account_share=self._config.drainer.account_percent / 100,
                 hosts=hosts_of(self._config.site.origins, self._config.site.asset_hosts),
             )
         )

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.budget import Budget
+from edge.budget import SHARE, Budget
 from edge.clock import Clock
 from edge.consent import Purpose
 from edge.delivery import Uniform
@@ -46,6 +46,7 @@ class LaneParts:
     concurrency: int
     page_events: int
     hosts: Hosts
+    account_share: float = SHARE
     uniform: Uniform = field(default=random.uniform)
 
 
@@ -160,7 +161,7 @@ class Lanes:
 
     def _lane(self, pipeline: Pipeline, ledger: DeliveryLedger, health: Health) -> _Lane:
         parts, destination = self._parts, pipeline.destination
-        budget = self._budgets.setdefault(destination.account, Budget(destination.rate))
+        budget = self._budgets.setdefault(destination.account, Budget(destination.rate, share=parts.account_share))
         sender = Sender(
             pipeline,
             transport=parts.transport,

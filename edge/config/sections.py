@@ -173,6 +173,7 @@ def drainer(reader: Reader) -> DrainerConfig:
         page=reader.integer("page", default.page, minimum=1, maximum=10_000),
         concurrency=reader.integer("concurrency", default.concurrency, minimum=1, maximum=1_000),
         timeout_s=reader.duration_s("timeout", default.timeout_s, minimum=1, maximum=300),
+        account_percent=reader.integer("account_percent", default.account_percent, minimum=1, maximum=100),
     )
     reader.done()
     return drainer

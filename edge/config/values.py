@@ -100,11 +100,15 @@ class ConsentConfig:
 
 @dataclass(frozen=True, slots=True)
 class DrainerConfig:
-    """How many events one pipeline takes at a time, how many requests run at once, how long one may last."""
+    """How many events one pipeline takes at a time, how many requests run at once, how long one may last.
+
+    `account_percent` of what a vendor lets one account ask is ours.
+    """
 
     page: int = 100
     concurrency: int = 32
     timeout_s: float = 30.0
+    account_percent: int = 80
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """One pipeline's work: what is due first, then the next page of the journal."""
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,7 +12,7 @@ from edge.clock import Clock
 from edge.delivery import CAP_S, Fate, told_of
 from edge.drainer.batching import batch_size, is_backlog
 from edge.drainer.health import UNLIMITED, Health
-from edge.drainer.sending import Job, Sender
+from edge.drainer.sending import HASTE_S, Job, Sender
 from edge.drainer.sorting import DEATHS_BEFORE_ALONE, Sorter
 from edge.errors import StorageFull
 from edge.foreign_links import Hosts
@@ -21,15 +20,18 @@ from edge.ledger import DeliveryLedger
 from edge.ledger.records import Entry, JournalFate, Page, Revision, Settlement, WaitingRow
 from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline
-from edge.spool import SpoolReader
+from edge.spool import Row, SpoolReader
 
 log = structlog.get_logger(__name__)
 
 FULL_PAUSE_S = 1.0
-# Of the background lane so much is sent at a time that a step takes about a second; of a bulk call one conversation.
-BACKLOG_EVENTS, BACKLOG_OF_VISITOR, BACKLOG_S = 50, 20, 0.5
+# Of what waits so much is sent at a time as goes out in about half a second; of a bulk call one conversation. One
+# visitor's events go one by one, so there are fewer of them.
+SOON_EVENTS, SOON_OF_VISITOR = 100, 20
 # A page grows to a whole conversation while it lags; it is read and rendered in slices, so that nobody waits for it.
 MAX_PAGE_EVENTS, PAGE_BYTES, SLICE_EVENTS = 1_000, 8_000_000, 100
+# Among so many a probe finds its event; what is not sent is not rendered for it.
+PROBE_EVENTS = 20
 
 
 class PipelineDrainer:
@@ -63,6 +65,7 @@ class PipelineDrainer:
         self._sorter = Sorter(pipeline, health=health, clock=clock, metrics=metrics, hosts=hosts)
         self._is_page_first = False
         self._behind = 0
+        self._is_passing = False
         self._authors: dict[int, Pipeline | None] = {}
 
     async def open(self) -> None:
@@ -104,29 +107,34 @@ class PipelineDrainer:
         limit = min(allowance, self._page_events)
         rows = await self.ledger.look_due(self._horizon_ms(allowance), limit)
         are_many = len(rows) == self._page_events  # and more are likely to be due
-        return await self._work_rows(rows, math.inf, is_backlog=are_many)
+        size = batch_size(self.pipeline.destination, is_backlog=are_many)
+        return await self._work_rows(rows[: size * self._soon()], is_backlog=are_many)
 
     async def _work_backlog(self, allowance: int) -> bool:
         """Send some of what may take its time: briefly, so that what came meanwhile does not wait for it."""
-        if allowance == 0:
+        if allowance == 0 or self._is_passing:
             return False
         bulk = min(batch_size(self.pipeline.destination, is_backlog=True), MAX_PAGE_EVENTS)
-        most = min(self._page_events, BACKLOG_EVENTS) if bulk == 1 else bulk
-        each = BACKLOG_OF_VISITOR if bulk == 1 else bulk
-        limit = min(allowance, most)
+        soon, each = self._soon(), SOON_OF_VISITOR if bulk == 1 else bulk
+        limit = min(allowance, soon if bulk == 1 else bulk)
         rows = await self.ledger.look_backlog(self._horizon_ms(allowance), limit, each=each)
-        until_s = self._clock.monotonic_s() + BACKLOG_S
-        return await self._work_rows(rows, until_s, is_backlog=len(rows) == most)
+        return await self._work_rows(rows, is_backlog=len(rows) > soon)
+
+    def _soon(self) -> int:
+        """Give how many requests the account has for us until who is not live has to stand back."""
+        per_s = self._budget.per_min(self._clock.monotonic_s()) / 60
+        return max(1, min(round(per_s * HASTE_S), self._page_events, SOON_EVENTS))
 
     def _horizon_ms(self, allowance: int) -> int:
         return self._clock.now_ms() + (0 if allowance == UNLIMITED else round(CAP_S * 1_000))
 
-    async def _work_rows(self, rows: list[WaitingRow], until_s: float, *, is_backlog: bool) -> bool:
+    async def _work_rows(self, rows: Sequence[WaitingRow], *, is_backlog: bool) -> bool:
         if not rows:
             return False
         if any(row.deaths >= DEATHS_BEFORE_ALONE for row in rows):
             rows = rows[:1]
-        settled, jobs = self._sorter.sort_due(rows, await self._spool.read_at(row.seq for row in rows))
+        rows, envelopes = await self._read_some(rows)
+        settled, jobs = self._sorter.sort_due(rows, envelopes)
         # First, and for good: what is not sent must not follow later events of its visitor after a death.
         await self._settle_due(settled)
         if jobs:
@@ -135,8 +143,19 @@ class PipelineDrainer:
             rendered = [(row, sent[row.seq].payload) for row in taken]
             await self.ledger.take_due(rendered, joined=_joined(jobs))
             untake = partial(self.ledger.untake_due, taken)
-            await self._settle_due(await self._send(jobs, untake, is_backlog=is_backlog, until_s=until_s))
+            await self._settle_due(await self._send(jobs, untake, is_backlog=is_backlog))
         return True
+
+    async def _read_some(self, rows: Sequence[WaitingRow]) -> tuple[Sequence[WaitingRow], dict[int, Row]]:
+        """Read what waits in slices, as far as a page may be large; give the rows that were read."""
+        envelopes: dict[int, Row] = {}
+        size_bytes = read = 0
+        while read < len(rows) and size_bytes < self._page_bytes:
+            part = await self._spool.read_at(row.seq for row in rows[read : read + SLICE_EVENTS])
+            size_bytes += sum(len(row.body) for row in part.values())
+            envelopes.update(part)
+            read += SLICE_EVENTS
+        return rows[:read], envelopes
 
     async def _settle_due(self, settled: Sequence[Settlement]) -> None:
         if settled:
@@ -144,8 +163,11 @@ class PipelineDrainer:
             self._count(settled)
 
     async def _work_page(self, allowance: int) -> bool:
-        """Settle the next page, up to the first event that may not be sent now."""
-        page = await self.ledger.look(self._page_limit())
+        """Settle the next page, up to the first event that may not be sent now; or set a backlog aside."""
+        self._is_passing = False
+        if allowance == 0:
+            return False
+        page = await self.ledger.look(self._page_limit() if allowance == UNLIMITED else PROBE_EVENTS)
         if page is None:
             self._behind = 0
             return False
@@ -153,11 +175,15 @@ class PipelineDrainer:
             await self.ledger.take_alone()
             return True
         is_repeat, is_far = page.rendered_by is not None, is_backlog(self.pipeline.destination, page.head - page.cursor)
+        if is_far and not is_repeat and allowance == UNLIMITED and await self._set_aside(page.head):
+            return True
         page, author = await self._authored(page)
-        page, sorted_as = await self._sort_page(page, author, is_repeat=is_repeat)
+        sorting = self._sorter.page_sorting(page, author, is_repeat=is_repeat)
+        page, sorted_as = await self._sort_page(page, sorting.sort)
         entries, settled, jobs = _up_to(allowance, page.entries, sorted_as)
         if not entries:
             return False
+        self._is_passing = not jobs  # what may be sent at once can be on the very next page
         last = entries[-1].seq
         self._behind = page.head - last
         if jobs:
@@ -166,6 +192,27 @@ class PipelineDrainer:
         await self._store(lambda: self.ledger.settle(page, last, settled, self._clock.now_ms()))
         self._metrics.cursor.labels(self.pipeline.name).set(last)
         self._count(settled)
+        return True
+
+    async def _set_aside(self, up_to: int) -> bool:
+        """Let a backlog wait in the background, unrendered, so that what comes now need not wait until it is gone.
+
+        False where the disk has no room for that.
+        """
+        while not self._sender.is_stopping and self._allowance() == UNLIMITED:
+            page = await self.ledger.look(MAX_PAGE_EVENTS)
+            if page is None or page.cursor >= up_to:
+                break
+            page = replace(page, entries=tuple(entry for entry in page.entries if entry.seq <= up_to))
+            sorting = self._sorter.page_sorting(page, self.pipeline, is_repeat=False)
+            page, sorted_as = await self._sort_page(page, sorting.set_aside)
+            settled = [one for one in sorted_as if isinstance(one, Settlement)]
+            try:
+                await self.ledger.settle(page, page.entries[-1].seq, settled, self._clock.now_ms())
+            except StorageFull:
+                return False
+            self._metrics.cursor.labels(self.pipeline.name).set(page.entries[-1].seq)
+            self._count(settled)
         return True
 
     def _page_limit(self) -> int:
@@ -182,26 +229,24 @@ class PipelineDrainer:
         untake: Callable[[], Awaitable[None]],
         *,
         is_backlog: bool,
-        until_s: float = math.inf,
     ) -> list[Settlement]:
         """Send; only a death counts as one, not a polite stop."""
         try:
-            return await self._sender.send(jobs, is_backlog=is_backlog, until_s=until_s)
+            return await self._sender.send(jobs, is_backlog=is_backlog)
         except asyncio.CancelledError:
             await untake()
             raise
 
     async def _sort_page(
-        self, page: Page, author: Pipeline, *, is_repeat: bool
+        self, page: Page, sort: Callable[[Entry, Row | None], Settlement | Job | None]
     ) -> tuple[Page, list[Settlement | Job | None]]:
-        """Sort a page, or as much from its beginning as its rendered bytes allow; what is repeated goes alone."""
+        """Sort a page, or as much from its beginning as its rendered bytes allow."""
         sorted_as: list[Settlement | Job | None] = []
-        sorting = self._sorter.page_sorting(page, author, is_repeat=is_repeat)
         size_bytes = 0
         while len(sorted_as) < len(page.entries) and size_bytes < self._page_bytes:
             entries = page.entries[len(sorted_as) : len(sorted_as) + SLICE_EVENTS]
             envelopes = await self._spool.read_at(e.seq for e in entries if e.fate is JournalFate.OPEN)
-            made = [sorting.sort(entry, envelopes.get(entry.seq)) for entry in entries]
+            made = [sort(entry, envelopes.get(entry.seq)) for entry in entries]
             size_bytes += sum(map(_payload_bytes, made))
             sorted_as += made
         return replace(page, entries=page.entries[: len(sorted_as)]), sorted_as

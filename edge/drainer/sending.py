@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import orjson
 import structlog
 
-from edge.budget import Budget
+from edge.budget import Budget, Lane
 from edge.clock import Clock
 from edge.consent import Purpose
 from edge.delivery import (
@@ -48,6 +48,8 @@ _FORM = "application/x-www-form-urlencoded"
 MAX_KEPT_CHARS = 20_000
 UNCLEAR = "answer not understood"
 UNCLEAR_WAIT_MS = 1_000
+# What is not live begins nothing later than this, so that what comes meanwhile need not wait until all of it is sent.
+HASTE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class Job:
 
     `is_stranger`: it goes under its visitor's own id; `joins`: it says beside that who it is.
     Denials of `asks` by one of `persons` stop it, as the visitor's do. `told` was granted when it was rendered.
-    `is_alone`: the vendor may have it already, so no other event's fate may hang on the same request.
+    `is_alone`: the vendor may have it already, so no other event's fate may hang on the same request. `lane` says how
+    soon it gets a turn.
     """
 
     seq: int
@@ -67,7 +70,7 @@ class Job:
     event_id: str = ""
     event_name: str = ""
     was_unclear: bool = False
-    is_live: bool = True
+    lane: Lane = Lane.LIVE
     is_stranger: bool = False
     joins: bool = False
     persons: tuple[int, ...] = ()
@@ -108,13 +111,12 @@ class Sender:
         self._choosy = pipeline.destination if isinstance(pipeline.destination, Choosy) else None
         self.is_stopping = False
 
-    async def send(
-        self, jobs: Sequence[Job], *, is_backlog: bool = False, until_s: float = math.inf
-    ) -> list[Settlement]:
+    async def send(self, jobs: Sequence[Job], *, is_backlog: bool = False) -> list[Settlement]:
         """Send jobs and give a settlement for each; those that had to stay behind wait without an attempt.
 
-        Nothing is begun at `until_s` (monotonic) or later.
+        Only what is live is begun whenever its turn comes; of the rest, what has no turn within half a second stays.
         """
+        until_s = self._clock.monotonic_s() + HASTE_S
         size = batch_size(self._pipeline.destination, is_backlog=is_backlog)
         chains = chains_of(jobs, size, self._goes_alone)
         tasks = [asyncio.create_task(self._send_in_order(chain, until_s)) for chain in chains]
@@ -140,16 +142,17 @@ class Sender:
                 is_over = self._clock.monotonic_s() >= until_s
                 goes: list[Job] = []
                 for job in batch:
-                    if is_over or job.visitor in waiting_visitors:
+                    if (is_over and job.lane is not Lane.LIVE) or job.visitor in waiting_visitors:
                         settlements.append(self._stay_behind(job))
+                        waiting_visitors.add(job.visitor)
                     else:
                         goes.append(job)
-                made = await self._send_together(goes)
+                made = await self._send_together(goes, until_s)
                 settlements += made
                 waiting_visitors |= {settlement.visitor for settlement in made if settlement.fate is Fate.WAITING}
         return settlements
 
-    async def _send_together(self, jobs: Sequence[Job]) -> list[Settlement]:
+    async def _send_together(self, jobs: Sequence[Job], until_s: float) -> list[Settlement]:
         """Send a batch in one conversation; who withdraws before its first request goes out has no part in it."""
         settlements: list[Settlement] = []
         has_turn = False
@@ -160,7 +163,7 @@ class Sender:
             if not jobs:
                 return settlements
             try:
-                answered = await self._ask(jobs, has_turn=has_turn)
+                answered = await self._ask(jobs, until_s, has_turn=has_turn)
             except _NotNow:
                 return settlements + [self._stay_behind(job) for job in jobs]
             except _Withdrawn:
@@ -176,24 +179,35 @@ class Sender:
             return replace(self._end(job, Fate.EXPIRED), attempts=job.attempts, reason=self._pipeline.age_limit)
         return None
 
-    async def _may_send(self, budget: str) -> bool:
-        """Wait for the budget's turn; False when the pipeline closed meanwhile or the vendor asks for a long rest."""
-        now_s = self._clock.monotonic_s()
-        if self.is_stopping or not self._health.allowance(now_s) or self._budget.pause_s(now_s) > 0:
+    async def _has_turn(self, budget: str, lane: Lane, until_s: float) -> bool:
+        """Wait for the budget's turn.
+
+        False when it did not come until then, when the pipeline closed meanwhile or the vendor asks for a long rest.
+        """
+        turn = self._budget.join(budget, lane)
+        try:
+            while self._is_open():
+                wait_s = self._budget.wait_s(turn, self._clock.monotonic_s())
+                if wait_s == 0:
+                    return True
+                if self._clock.monotonic_s() >= until_s:
+                    return False
+                await self._pause(wait_s)
             return False
-        wait_s = self._budget.take(now_s, budget)
-        if wait_s > 0:
-            await self._pause(wait_s)
+        finally:
+            self._budget.leave(turn)
+
+    def _is_open(self) -> bool:
         now_s = self._clock.monotonic_s()
         return not self.is_stopping and self._budget.pause_s(now_s) == 0 and self._health.allowance(now_s) > 0
 
-    async def _ask(self, jobs: Sequence[Job], *, has_turn: bool) -> Answered:
+    async def _ask(self, jobs: Sequence[Job], until_s: float, *, has_turn: bool) -> Answered:
         now_ms, fresh_ms = self._clock.now_ms(), self._pipeline.fresh_for_s * 1_000
         payloads = [
             replace(job.payload, is_backfill=job.payload.is_backfill or now_ms - job.payload.time_ms > fresh_ms)
             for job in jobs
         ]
-        line = _Line(self, jobs, has_turn=has_turn)
+        line = _Line(self, jobs, until_s, has_turn=has_turn)
         try:
             conversation = self._pipeline.destination.deliver(payloads, now_ms)
             answered = await converse(conversation, len(jobs), line.ask)
@@ -207,17 +221,25 @@ class Sender:
         self._learn(answered)
         return answered
 
-    async def next_request(self, jobs: Sequence[Job], request: Request, *, is_first: bool, has_turn: bool) -> Response:
+    async def next_request(
+        self, jobs: Sequence[Job], request: Request, *, until_s: float, is_first: bool, has_turn: bool
+    ) -> Response:
         """Send a conversation's next request when its turn has come and nobody whom it is about has withdrawn.
+
+        A conversation that has begun waits for its turns as long as it takes.
 
         Raises:
             TransportFailed: no complete answer; Interrupted where it was not sent at all.
         """
-        if not has_turn and not await self._may_send(request.budget):
+        lane = min(job.lane for job in jobs)
+        limit_s = until_s if is_first and lane is not Lane.LIVE else math.inf
+        if not has_turn and not await self._has_turn(request.budget, lane, limit_s):
             raise _NotNow if is_first else Interrupted("not sent, the rest waits")
         if any(map(self._stopped, jobs)):
             raise _Withdrawn if is_first else Interrupted("not sent, somebody withdrew meanwhile")
-        return await self._transport.send(request)
+        response = await self._transport.send(request)
+        self._budget.answered(self._clock.monotonic_s(), request.budget, response.status, response.headers)
+        return response
 
     def _learn(self, answered: Answered) -> None:
         now_s, outcomes = self._clock.monotonic_s(), answered.outcomes
@@ -285,14 +307,16 @@ class Sender:
 class _Line:
     """One conversation's way out: its first request may have its turn already, each other one waits for its own."""
 
-    def __init__(self, sender: Sender, jobs: Sequence[Job], *, has_turn: bool) -> None:
-        self._sender, self._jobs, self._has_turn = sender, jobs, has_turn
+    def __init__(self, sender: Sender, jobs: Sequence[Job], until_s: float, *, has_turn: bool) -> None:
+        self._sender, self._jobs, self._until_s, self._has_turn = sender, jobs, until_s, has_turn
         self._is_first = True
 
     async def ask(self, request: Request) -> Response:
         is_first, has_turn = self._is_first, self._has_turn
         self._is_first = self._has_turn = False
-        return await self._sender.next_request(self._jobs, request, is_first=is_first, has_turn=has_turn)
+        return await self._sender.next_request(
+            self._jobs, request, until_s=self._until_s, is_first=is_first, has_turn=has_turn
+        )
 
 
 def waiting(job: Job, due_ms: int | None, reason: str, *, attempts: int) -> Settlement:
@@ -307,7 +331,7 @@ def waiting(job: Job, due_ms: int | None, reason: str, *, attempts: int) -> Sett
         time_ms=job.payload.time_ms,
         since_ms=job.since_ms,
         reason=reason,
-        is_live=job.is_live,
+        is_live=job.lane is not Lane.BACKLOG,
         is_stranger=job.is_stranger,
         told=job.told,
         is_alone=job.is_alone,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from edge.budget import Lane
 from edge.clock import Clock
 from edge.delivery import DeadLetter, Fate, Payload
 from edge.drainer.health import Health
@@ -20,6 +21,7 @@ DEATHS_BEFORE_DEAD = 3
 CART_EVENTS = frozenset({"add_to_cart", "view_cart", "started_checkout"})
 KILLER = "delivering it ended the process three times in a row"
 TOLD_TOO_MUCH = "what it says of consent was withdrawn in part, and the event is gone from the spool"
+SET_ASIDE = "backlog"
 TRIED_TOO_LONG = "delivery was tried for longer than max_age"
 
 
@@ -73,7 +75,7 @@ class Sorter:
             payload = Payload(row.payload, row.time_ms, _is_overtaken(row, event))
             event_id, name = (event.id, event.canonical_name) if event else ("", "")
             was_unclear = row.reason.startswith(UNCLEAR)
-            told = (row.attempts, event_id, name, was_unclear, row.is_live)
+            told = (row.attempts, event_id, name, was_unclear, _lane(row))
             job = Job(row.seq, row.visitor, payload, row.since_ms, *told, persons=row.persons, asks=row.asks)
             return replace(job, told=row.told, is_alone=row.is_alone)
         if event is None:
@@ -82,7 +84,8 @@ class Sorter:
         if not isinstance(planned, Job):
             return planned
         payload = replace(planned.payload, is_backfill=_is_overtaken(row, event))
-        return replace(planned, payload=payload, persons=row.persons, asks=row.asks, is_alone=row.is_alone)
+        told_of = replace(planned, payload=payload, persons=row.persons, asks=row.asks)
+        return replace(told_of, is_alone=row.is_alone, lane=_lane(row))
 
     def page_sorting(self, page: Page, author: Pipeline, *, is_repeat: bool) -> "PageSorting":
         """Begin to sort a page; what `author` rendered before it renders alike, and it goes alone."""
@@ -102,6 +105,37 @@ class Sorter:
         stop it. Who stayed behind then stays behind, and does not follow the same visitor's later events. What is
         repeated may have been sent with others, and goes alone.
         """
+        event = self._open(entry, envelope, author)
+        if not isinstance(event, Event):
+            return event
+        end = Settlement(seq=entry.seq, visitor=entry.visitor, fate=Fate.DAMAGED)
+        sorted_as = self._plan(author, end, event, entry, since_ms=entry.received_at_ms)
+        if not isinstance(sorted_as, Job):
+            return sorted_as
+        job = replace(sorted_as, persons=entry.persons, asks=entry.asks, is_alone=is_repeat)
+        if not entry.is_behind:
+            return job
+        behind = waiting(job, None, "behind", attempts=0)
+        # What may introduce a stranger is rendered when it is its turn: an earlier one may do so first.
+        return replace(behind, payload=None) if entry.may_join else behind
+
+    def set_aside(self, entry: Entry, envelope: Row | None) -> Settlement | None:
+        """Let what would be sent wait in the background, unrendered; None for a duplicate."""
+        event = self._open(entry, envelope, self.pipeline)
+        if not isinstance(event, Event):
+            return event
+        return Settlement(
+            seq=entry.seq,
+            visitor=entry.visitor,
+            fate=Fate.WAITING,
+            due_at_ms=self._clock.now_ms(),
+            since_ms=entry.received_at_ms,
+            reason=SET_ASIDE,
+            is_live=False,
+        )
+
+    def _open(self, entry: Entry, envelope: Row | None, author: Pipeline) -> Event | Settlement | None:
+        """Give the event that may be sent, else what became of it; None for a duplicate."""
         end = Settlement(seq=entry.seq, visitor=entry.visitor, fate=Fate.DAMAGED)
         if entry.fate is JournalFate.DUPLICATE:
             return None
@@ -123,24 +157,14 @@ class Sorter:
             return replace(end, fate=Fate.HELD, waits=missing)
         if self._is_expired(entry.received_at_ms) or author.is_refused_at(event.time_ms, self._clock.now_ms()):
             return replace(end, fate=Fate.EXPIRED)
-        if not self.pipeline.is_enabled:
-            return replace(end, fate=Fate.SKIPPED)
-        sorted_as = self._plan(author, end, event, entry, since_ms=entry.received_at_ms)
-        if not isinstance(sorted_as, Job):
-            return sorted_as
-        job = replace(sorted_as, persons=entry.persons, asks=entry.asks, is_alone=is_repeat)
-        if not entry.is_behind:
-            return job
-        behind = waiting(job, None, "behind", attempts=0)
-        # What may introduce a stranger is rendered when it is its turn: an earlier one may do so first.
-        return replace(behind, payload=None) if entry.may_join else behind
+        return event if self.pipeline.is_enabled else replace(end, fate=Fate.SKIPPED)
 
     def _plan(
         self, author: Pipeline, end: Settlement, event: Event, known: Entry | WaitingRow, *, since_ms: int
     ) -> Settlement | Job:
         identifiers = known.identifiers
         match plan(author, event, identifiers, known.granted, self._hosts):
-            case Planned(payload, lane=lane, stripped=stripped):
+            case Planned(payload, lane=told_lane, stripped=stripped):
                 self._metrics.stripped.labels(self.pipeline.name).inc(len(stripped))
                 has_own_id = author.goes_by_own_id(identifiers)
                 is_fresh = self._clock.now_ms() - event.time_ms <= author.fresh_for_s * 1_000
@@ -152,7 +176,7 @@ class Sorter:
                     attempts=end.attempts,
                     event_id=event.id,
                     event_name=event.canonical_name,
-                    is_live=is_fresh and lane == "live",
+                    lane=Lane.LIVE if is_fresh and told_lane == "live" else Lane.BACKLOG,
                     is_stranger=has_own_id and not identifiers,
                     joins=has_own_id and bool(identifiers),
                     told=known.granted,
@@ -190,13 +214,27 @@ class PageSorting:
         if self._is_killer and entry.fate is JournalFate.OPEN:
             return self._sorter.killer(entry, envelope)
         known = _introduced(entry.identifiers, entry.visitor, self._joined)
-        met = replace(entry, identifiers=known, is_held=entry.is_held or entry.visitor in self._held)
+        met = replace(self._met(entry), identifiers=known)
         one = self._sorter.sort_entry(met, envelope, self._author, is_repeat=self._is_repeat)
         if isinstance(one, Job) and one.joins:
             self._joined.add(one.visitor)
+        return self._noted(one)
+
+    def set_aside(self, entry: Entry, envelope: Row | None) -> Settlement | Job | None:
+        """Give an entry's settlement, nothing of it being sent now; None for a duplicate."""
+        return self._noted(self._sorter.set_aside(self._met(entry), envelope))
+
+    def _met(self, entry: Entry) -> Entry:
+        return replace(entry, is_held=entry.is_held or entry.visitor in self._held)
+
+    def _noted(self, one: Settlement | Job | None) -> Settlement | Job | None:
         if isinstance(one, Settlement) and one.fate is Fate.HELD:
             self._held.add(one.visitor)
         return one
+
+
+def _lane(row: WaitingRow) -> Lane:
+    return Lane.RETRY if row.is_live else Lane.BACKLOG
 
 
 def _is_overtaken(row: WaitingRow, event: Event | None) -> bool:

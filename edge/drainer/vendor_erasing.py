@@ -96,9 +96,12 @@ class VendorEraser:
         if conversation is None:
             return Rejected(f"the vendor has no call for a {call.kind}")
         budget = self._budgets.setdefault(destination.account, Budget(destination.erase_rate))
-        wait_s = budget.take(self._clock.monotonic_s())
-        if wait_s > 0:
-            await self._pause(wait_s)
+        turn = budget.join()
+        try:
+            while (wait_s := budget.wait_s(turn, self._clock.monotonic_s())) > 0:
+                await self._pause(wait_s)
+        finally:
+            budget.leave(turn)
         return (await converse(conversation, 1, self._transport.send)).outcomes[0]
 
     async def _settle(self, call: VendorCall, outcome: Outcome) -> None:

@@ -11,7 +11,16 @@ from edge.ledger.fates import encode_fates
 from edge.ledger.persons import NO_HEAD
 from edge.ledger.receipts import keep_receipts
 from edge.ledger.records import Page, Pause, Revision, Settlement, WaitingRow
-from edge.ledger.releasing import MARK, TALLY, end_unanswered, is_marked, keep_one_due, release_held_now, release_marked
+from edge.ledger.releasing import (
+    MARK,
+    TALLY,
+    end_unanswered,
+    hasten,
+    is_marked,
+    keep_one_due,
+    release_held_now,
+    release_marked,
+)
 from edge.ledger.revisions import revision_at, run
 from edge.ledger.taking import WHO_WAITS, read_due, read_entries
 from edge.ledger.tombstones import erased_among
@@ -45,7 +54,7 @@ INSERT INTO waiting (pipeline, visitor, seq, due_at_ms, since_ms, attempts, time
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (pipeline, visitor, seq) DO UPDATE SET due_at_ms = excluded.due_at_ms, attempts = excluded.attempts,
     deaths = 0, time_ms = excluded.time_ms, payload = excluded.payload, reason = excluded.reason,
-    checksum = excluded.checksum, is_live = excluded.is_live, told = excluded.told, alone = excluded.alone
+    checksum = excluded.checksum, is_live = max(is_live, excluded.is_live), told = excluded.told, alone = excluded.alone
 """
 UNWAIT = "DELETE FROM waiting WHERE pipeline = ? AND visitor = ? AND seq = ?"
 # Whom a pipeline may not have to hold for being strangers; releasing decides.
@@ -270,6 +279,7 @@ class DeliveryLedger:
         await put(db, HOLD, [(*self._place(s), int(s.waits)) for s in settlements if s.fate is Fate.HELD])
         waiting = [s for s in settlements if s.fate is Fate.WAITING]
         await put(db, WAIT, [self._waiting_values(s, revision) for s in waiting])
+        await hasten(db, [self._place(s) for s in waiting if s.is_live])
         await put(db, BURY, [self._dead_values(s, now_ms) for s in settlements if s.fate is Fate.DEAD])
         strangers = {s.visitor for s in settlements if s.is_stranger and s.fate in (Fate.DELIVERED, Fate.WAITING)}
         await put(db, NOTE_STRANGER, [(self._pipeline, visitor) for visitor in strangers])

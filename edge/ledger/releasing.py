@@ -75,6 +75,8 @@ UNBLOCK_FIRST = """
 UPDATE waiting SET due_at_ms = ?3 WHERE pipeline = ?1 AND visitor = ?2 AND due_at_ms IS NULL
     AND seq = (SELECT min(seq) FROM waiting WHERE pipeline = ?1 AND visitor = ?2)
 """
+# Nothing of the background stands in front of what is live of its visitor.
+HASTEN = "UPDATE waiting SET is_live = 1 WHERE pipeline = ? AND visitor = ? AND seq < ? AND is_live = 0"
 TALLY = """
 INSERT INTO tally (pipeline, fate, events) VALUES (?, ?, ?)
 ON CONFLICT (pipeline, fate) DO UPDATE SET events = events + excluded.events
@@ -230,6 +232,11 @@ async def release(
     return handled + changed, changed > 0 and len(asked) == limit
 
 
+async def hasten(db: aiosqlite.Connection, live: Sequence[tuple[int, int, int]]) -> None:
+    """Let nothing of the background stand in front of live events of its visitor: (pipeline, visitor, sequence)."""
+    await put(db, HASTEN, live)
+
+
 async def keep_one_due(db: aiosqlite.Connection, pipeline: int, visitor: int, now_ms: int) -> None:
     """Let only a visitor's first waiting event be due."""
     await db.execute(BLOCK_FOLLOWERS, (pipeline, visitor))
@@ -312,5 +319,6 @@ async def _apply(
     counts.update({Fate.HELD: -len(goes) - len(ends), Fate.WAITING: len(goes)})
     await put(db, TALLY, [(pipeline, fate, events) for fate, events in counts.items() if events])
     if goes:
+        await hasten(db, [row[:3] for row in goes if row[-1]][-1:])
         await keep_one_due(db, pipeline, visitor, now_ms)
     return len(goes) + len(ends) + len(stays)

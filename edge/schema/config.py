@@ -143,6 +143,12 @@ DRAINER = section(
         "page": integer("Events one pipeline takes at a time.", 1, 10_000, default=100),
         "concurrency": integer("Requests that each pipeline may have under way at once.", 1, 1_000, default=32),
         "timeout": duration("The longest one request may take, 1s to 5min.", default="30s"),
+        "account_percent": integer(
+            "How much of a vendor account's rate is ours, in percent; the rest is for the shop's other integrations.",
+            1,
+            100,
+            default=80,
+        ),
     },
 )
 ALERTS = section(

@@ -167,7 +167,8 @@ async def test_who_withdrew_while_the_batch_waited_for_its_turn_has_no_part_in_i
     room = await open_room(tmp_path)
     (_, *others) = await told(room, 1, 2, 3)
     await room.resolve()
-    room.sender._budget.take = lambda now_s, name="": 1.0
+    waits_s = iter([1.0, 0.0])
+    room.budget.wait_s = lambda turn, now_s: next(waits_s)
 
     async def withdrawn_meanwhile(seconds):
         await room.store(1, "consent", consent=DENIED)

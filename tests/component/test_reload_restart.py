@@ -228,6 +228,7 @@ async def test_what_rendered_an_unfinished_page_is_compiled_once_however_long_th
     await room.restart()
     for _ in range(10):
         await room.lanes.step("klaviyo")
+        room.room.clock.advance(900)
     assert len(room.recalled) == 1
 
 

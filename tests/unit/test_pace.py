@@ -1,54 +1,11 @@
-"""How fast, and whether at all: budget, back-off, circuit breaker, fates in a page."""
-
-from dataclasses import replace
+"""Whether at all, and when again: back-off, circuit breaker, fates in a page."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.budget import Budget
-from edge.delivery import CAP_S, Fate, Rate, backoff_s
+from edge.delivery import CAP_S, Fate, backoff_s
 from edge.drainer.health import FAILURES_TO_OPEN, MAX_PROBE_WAIT_S, REFUSED_PROBE_S, UNLIMITED, Health
 from edge.ledger.fates import encode_fates, fate_at
-
-RATE = Rate(burst_per_s=10, steady_per_min=60)
-
-
-def sent_within(budget: Budget, seconds: float) -> int:
-    """Ask as fast as the budget lets us; give how many went out."""
-    now_s, sent = 0.0, 0
-    while True:
-        now_s += budget.take(now_s)
-        if now_s > seconds:
-            return sent
-        sent += 1
-
-
-def test_a_burst_goes_at_once_and_then_the_steady_rate_holds():
-    assert sent_within(Budget(RATE), 0.0) == RATE.burst_per_s
-    assert sent_within(Budget(RATE), 60.0) <= RATE.burst_per_s + RATE.steady_per_min + 1
-
-
-def test_a_throttled_account_waits_as_told_but_never_longer_than_an_hour():
-    budget = Budget(RATE)
-    budget.throttle(100.0, 30.0)
-    assert budget.pause_s(110.0) == 20.0
-    budget.throttle(110.0, 10**9)
-    assert budget.pause_s(110.0) == 3_600.0
-
-
-def test_a_named_rate_has_its_own_window_and_everybodys_pause():
-    budget = Budget(replace(RATE, named={"bulk": Rate(1, 6)}))
-    assert [budget.take(0.0, "bulk") for _ in range(3)] == [0.0, 10.0, 20.0]
-    assert budget.take(0.0) == 0.0
-    budget.throttle(0.0, 30.0)
-    assert (budget.take(10.0), budget.pause_s(10.0)) == (20.0, 20.0)
-
-
-def test_a_shorter_answer_does_not_cut_a_longer_pause():
-    budget = Budget(RATE)
-    budget.throttle(0.0, 60.0)
-    budget.throttle(1.0, 1.0)
-    assert budget.pause_s(1.0) == 59.0
 
 
 @given(st.integers(1, 10_000))
