@@ -26,7 +26,7 @@ from edge.delivery import (
     told_of,
 )
 from edge.destinations.base import Destination, TellsLater
-from edge.drainer.talking import converse
+from edge.drainer.talking import converse, take_turn
 from edge.errors import StorageFull
 from edge.ledger.receipts import UNTOLD, OpenReceipt, Receipt, ReceiptLedger, Said, Verdict
 from edge.metrics import DrainerMetrics
@@ -105,13 +105,11 @@ class Inquirer:
     def _account(self, destination: TellsLater) -> _Account:
         account = self._accounts.get(destination.account)
         if account is None:
-            account = self._accounts[destination.account] = _Account(Budget(destination.inquiry_rate))
+            account = self._accounts[destination.account] = _Account(Budget(destination.inquiry_rate, share=1.0))
         return account
 
     async def _ask(self, receipt: OpenReceipt, destination: TellsLater) -> Told | Undecided | Outcome:
-        wait_s = self._account(destination).budget.take(self._clock.monotonic_s())
-        if wait_s > 0:
-            await self._pause(wait_s)
+        await take_turn(self._account(destination).budget, self._clock, self._pause)
         said: list[Told | Undecided | Outcome] = []
         try:
             inquiry = destination.inquire(receipt.name, self._clock.now_ms())

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from edge.budget import Budget
+from edge.clock import Clock
 from edge.delivery import Conversation, Delivered, Outcome, Rejected, Request, Response, Retry, Unclear
 from edge.errors import Interrupted, TransportFailed
 
@@ -73,6 +75,16 @@ async def converse(
         return Answered([Retry(str(error))] * payloads, exchanges, was_interrupted)
     finally:
         conversation.close()
+
+
+async def take_turn(budget: Budget, clock: Clock, pause: Callable[[float], Awaitable[None]]) -> None:
+    """Wait until one request may be made that counts against an account's own rate."""
+    turn = budget.join()
+    try:
+        while (wait_s := budget.wait_s(turn, clock.monotonic_s())) > 0:
+            await pause(wait_s)
+    finally:
+        budget.leave(turn)
 
 
 def _kept(request: Request, response: Response | None) -> Exchange:

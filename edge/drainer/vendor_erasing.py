@@ -8,7 +8,7 @@ from edge.budget import Budget
 from edge.clock import Clock
 from edge.delivery import Delivered, Outcome, Refused, Rejected, Throttled, Uniform, backoff_s, told_of
 from edge.destinations.base import CanErase, Destination, KeepsFiles
-from edge.drainer.talking import converse
+from edge.drainer.talking import converse, take_turn
 from edge.identity import Named
 from edge.ledger.vendor_erasing import VendorCall, VendorErasureLedger
 from edge.metrics import DrainerMetrics
@@ -96,12 +96,7 @@ class VendorEraser:
         if conversation is None:
             return Rejected(f"the vendor has no call for a {call.kind}")
         budget = self._budgets.setdefault(destination.account, Budget(destination.erase_rate))
-        turn = budget.join()
-        try:
-            while (wait_s := budget.wait_s(turn, self._clock.monotonic_s())) > 0:
-                await self._pause(wait_s)
-        finally:
-            budget.leave(turn)
+        await take_turn(budget, self._clock, self._pause)
         return (await converse(conversation, 1, self._transport.send)).outcomes[0]
 
     async def _settle(self, call: VendorCall, outcome: Outcome) -> None:

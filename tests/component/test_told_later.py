@@ -46,8 +46,8 @@ async def test_what_the_vendor_throws_away_is_counted_by_reason_logged_and_shown
             "event": "a vendor threw away events that it had taken",
             "log_level": "warning",
             "pipeline": "google_ads",
-            "of": events_of,
-            "refused": {"INVALID_GCLID": events_of},
+            "events": events_of,
+            "reasons": {"INVALID_GCLID": events_of},
         }
         for events_of in (1, 2)
     ]
@@ -176,7 +176,7 @@ async def test_vendor_that_goes_on_failing_is_asked_less_and_less(room: LaterRoo
     for _ in range(3_600):
         asked_after += [(room.clock.now_ms() - began_ms) // 1_000] * await room.inquire()
         room.clock.advance(1)
-    assert asked_after == [0, 1, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 1_924, 2_824]
+    assert asked_after == [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1_023, 1_923, 2_823]
 
 
 async def test_who_never_answers_is_given_up_and_counted(room: LaterRoom) -> None:
