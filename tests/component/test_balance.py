@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from edge.delivery import Response
 from tests.backroom import DENIED, Backroom
 from tests.component.world import REFUSAL, World, build
+from tests.eraser_room import EraserRoom
 from tests.replay_room import ReplayRoom
 
 
@@ -86,6 +87,8 @@ async def _live_a_life(folder: Path, steps: list[str]) -> None:
             await room.identify(2, email="two@shop.example")
         elif step == "withdrawn":
             await room.store(1, "page_view", consent=DENIED)
+        elif step == "forgotten":
+            await EraserRoom(room).ask(("email", "visitor@shop.example"))
         elif step == "repeated":
             await room.store(1, "view_item", id="e-0")
         elif step == "refused":
@@ -112,7 +115,7 @@ async def _live_a_life(folder: Path, steps: list[str]) -> None:
     await room.close()
 
 
-STEPS = ["known", "stranger", "introduced", "withdrawn", "repeated", "refused", "failing", "well"]
+STEPS = ["known", "stranger", "introduced", "withdrawn", "repeated", "refused", "failing", "well", "forgotten"]
 ACTS = ["replay dead", "replay", "drop", "work", "work", "work"]
 
 
