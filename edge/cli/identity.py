@@ -9,10 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge.app.changing import told_whom
-from edge.app.control import Told
-from edge.cli.changing import change
-from edge.cli.forgetting import forget
+from edge.cli.lazily import Lazy, LazyGroup
 from edge.cli.options import with_config
 from edge.cli.screen import as_json, console, plain, print_trimmed
 from edge.cli.stores import Stores, open_stores
@@ -21,20 +18,23 @@ from edge.cli.times import moment
 from edge.cli.whom import Who, read_who
 from edge.config import Config
 from edge.ledger.knowing import PersonView
-from edge.ledger.theirs import Whom
 
 LEVELS = ("browser", "mail click", "server")
 
 
-@click.group()
+VERBS = {
+    "show": Lazy("edge.cli.identity:show_identity", "Show what is known of somebody, and on what evidence."),
+    "unlink": Lazy("edge.cli.unlinking:unlink", "Take a link back. What was sent stays sent."),
+    "forget": Lazy("edge.cli.forgetting:forget", "Erase a person everywhere. Nothing brings it back."),
+}
+
+
+@click.group(cls=LazyGroup, verbs=VERBS)
 def identity() -> None:
     """Who is known, on what evidence; taking a link back; erasing a person."""
 
 
-identity.add_command(forget)
-
-
-@identity.command("show")
+@click.command("show")
 @click.argument("who")
 @click.option("--json", "is_json", is_flag=True, help="One JSON object a person.")
 @with_config
@@ -54,27 +54,6 @@ def show_identity(config: Config, who: str, is_json: bool) -> None:
             _show(person, out)
 
 
-@identity.command("unlink")
-@click.argument("who")
-@with_config
-def unlink(config: Config, who: str) -> None:
-    """Take a link back, beside a running service or without one. What was sent stays sent.
-
-    WHO is an e-mail, a phone or a customer id, which then names nobody; a browser id, which then is a stranger;
-    or person:N, which then is one with nobody.
-    """
-    meant = read_who(who, config)
-    whom = Whom(meant.identifiers, meant.browser, meant.person)
-    request = {"verb": "unlink", **told_whom(whom)}
-    end = list(change(config, request, lambda alone: alone.changes.unlink(request)))[-1]
-    told = _undone(meant, end)
-    if not told:
-        click.echo(f"Nothing links {plain(who, 80)!r}; `edge identity show` says what is known.", err=True)
-        sys.exit(1)
-    for line in told:
-        click.echo(line)
-
-
 async def _find(config: Config, who: Who) -> list[PersonView]:
     async with open_stores(config) as stores:
         values = [value for _, value in who.identifiers]
@@ -87,14 +66,6 @@ async def _find_by_event(stores: Stores, asked: str) -> list[PersonView]:
     if story is None or story.visitor is None:
         return []
     return await stores.ledger.known_of(values=[], browser=None, visitor=story.visitor.id)
-
-
-def _undone(who: Who, end: Told) -> list[str]:
-    if end["parted"]:
-        return [f"person {who.person} is one with nobody any more ({end['parted']} merges undone)"]
-    if end["stranger"]:
-        return [f"browser {who.browser} is a stranger from its next event on"]
-    return [f"{kind} {plain(value)} names nobody any more" for kind, value in end["ended"]]
 
 
 def _show(person: PersonView, out: Console) -> None:

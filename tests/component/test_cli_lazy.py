@@ -9,6 +9,7 @@ import pytest
 
 from edge.cli import main
 from edge.cli.dead_letters import dead
+from edge.cli.identity import identity
 from edge.cli.lazily import LazyGroup
 from tests.component.world import RUNNER
 
@@ -39,7 +40,9 @@ def read_by(*modules: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("group", "told"), [(main, []), (dead, ["dead"])], ids=["edge", "edge dead"])
+@pytest.mark.parametrize(
+    ("group", "told"), [(main, []), (dead, ["dead"]), (identity, ["identity"])], ids=["edge", "dead", "identity"]
+)
 def test_help_lists_every_verb_with_its_whole_line(group: LazyGroup, told: list[str]) -> None:
     printed = RUNNER.invoke(main, [*told, "--help"]).stdout
     words = " ".join(printed.split())
@@ -48,7 +51,7 @@ def test_help_lists_every_verb_with_its_whole_line(group: LazyGroup, told: list[
         assert f" {name} {verb.summary}" in words
 
 
-@pytest.mark.parametrize("group", [main, dead], ids=["edge", "edge dead"])
+@pytest.mark.parametrize("group", [main, dead, identity], ids=["edge", "dead", "identity"])
 def test_every_verb_is_found_under_its_name(group: LazyGroup) -> None:
     for name in group.verbs:
         command = group.get_command(click.Context(group), name)
@@ -66,7 +69,7 @@ def test_another_word_is_wrong_use_and_names_none() -> None:
     [
         (["edge.cli"], []),
         (["edge.cli.tailing", "edge.cli.dead_letters", "edge.cli.watching", "edge.cli.balancing"], ["rich", "yaml"]),
-        (["edge.cli.queueing", "edge.cli.explaining"], ["jmespath", "rich", "yaml"]),
+        (["edge.cli.queueing", "edge.cli.explaining", "edge.cli.identity"], ["jmespath", "rich", "yaml"]),
         (["edge.cli.serving"], ["aiohttp", "jmespath", "prometheus_client", "rich", "uvloop", "watchfiles", "yaml"]),
     ],
     ids=["none", "ledger alone", "pipelines too", "the service"],
