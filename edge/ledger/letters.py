@@ -14,7 +14,7 @@ KILLER_REASON = "delivering it ended the process three times in a row"
 UNCLEAR_REASON = "answer not understood"
 REASON_CLASSES: Final[Mapping[str, str]] = {
     "rejected": "the destination answered that it will never take this payload",
-    "unclear": "the destination's answer was not understood, twice",
+    "unclear": "the destination's answer was not understood, also when asked again where that does no harm",
     "unrendered": "the pipeline's file could not make a payload of the event; nothing was sent",
     "killer": "delivering it ended the process three times in a row",
 }
