@@ -40,12 +40,13 @@ QUARANTINED = "SELECT seq, visitor, kind, value, reason FROM quarantine WHERE se
 HELD_FOR_CONSENT = """
 SELECT count(*) FROM held WHERE pipeline = (SELECT id FROM pipeline WHERE name = ?) AND waits <> 0
 """
-# By the index on seq: the lowest number is found without reading what is held.
+# By indexes that lead with the pipeline: the lowest number is found without reading what is open, its own or others'.
 OLDEST_HELD = """
-SELECT h.seq FROM held h INDEXED BY held_seq JOIN pipeline p ON p.id = h.pipeline WHERE p.name = ?
-ORDER BY h.seq LIMIT 1
+SELECT min(seq) FROM held INDEXED BY held_seq WHERE pipeline = (SELECT id FROM pipeline WHERE name = ?)
 """
-OLDEST_WAITING = "SELECT min(seq) FROM waiting WHERE pipeline = (SELECT id FROM pipeline WHERE name = ?)"
+OLDEST_WAITING = """
+SELECT min(seq) FROM waiting INDEXED BY waiting_seq WHERE pipeline = (SELECT id FROM pipeline WHERE name = ?)
+"""
 BROWSERS_OF = """
 SELECT browser, min(id) AS first FROM visitor WHERE person IN ({}) GROUP BY browser ORDER BY first
 """

@@ -192,7 +192,7 @@ MIGRATIONS: tuple[str, ...] = (
         waits    INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (pipeline, visitor, seq)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX held_seq ON held (seq);
+    CREATE INDEX held_seq ON held (pipeline, seq);
     CREATE INDEX held_visitor ON held (visitor);
     CREATE INDEX held_waits ON held (pipeline, seq) WHERE waits <> 0;
 

@@ -7,11 +7,14 @@ from edge.ledger.delivering import DeliveryLedger
 
 PASSED = "SELECT min(cursor) FROM pipeline WHERE name IN ({})"
 NEEDED = """
-SELECT (SELECT cursor + 1 FROM resolver), (SELECT min(seq) FROM held),
+SELECT (SELECT cursor + 1 FROM resolver),
+       (SELECT min((SELECT min(seq) FROM held INDEXED BY held_seq WHERE pipeline = p.id)) FROM pipeline p),
        (SELECT min(seq) FROM waiting WHERE payload IS NULL)
 """
 OTHERS = "SELECT p.id, p.name, max(r.id) FROM pipeline p JOIN revision r ON r.pipeline = p.id GROUP BY p.id"
-OLDEST_WAITING = "SELECT min(seq) FROM waiting"
+OLDEST_WAITING = """
+SELECT min((SELECT min(seq) FROM waiting INDEXED BY waiting_seq WHERE pipeline = p.id)) FROM pipeline p
+"""
 TRIM_STEP = 10_000
 OLD_JOURNAL = """
 SELECT max(seq) FROM (SELECT seq, received_at_ms FROM journal WHERE seq < ? ORDER BY seq LIMIT ?)
