@@ -1,6 +1,7 @@
 """The service as its unit confines it: no right of root's, and no folder but two that can be written."""
 
 import asyncio
+import os
 import sys
 
 import aiohttp
@@ -67,7 +68,7 @@ async def service(tmp_path):
 
 
 async def test_confined_service_accepts_and_delivers_and_stops(service, tmp_path):
-    """Needs root, to take its rights away."""
+    assert os.geteuid() == 0, "this test makes every disk read-only for the service alone, which needs root"
     await service.until_ready()
     connector = aiohttp.UnixConnector(str(tmp_path / "run/edge.sock"))
     async with aiohttp.ClientSession(connector=connector) as session:
