@@ -73,6 +73,7 @@ class Desk:
 
     def __init__(self, folder: Path, port: int, transport: HttpTransport, **config: Any) -> None:
         self.seen, self.clock, self.stop = WELL, FakeClock(), asyncio.Event()
+        self.eyes: Callable[[], Seen] = lambda: self.seen
         self.registry = CollectorRegistry()
         self.memory = folder / "alerts.json"
         webhook = Secret(f"http://127.0.0.1:{port}/{TOKEN}")
@@ -80,7 +81,7 @@ class Desk:
         self.desk = AlertDesk(
             AlertsConfig(**{"webhook": webhook, "secrets": (SECRET,), "allow_http": True, "limits": limits, **config}),
             "tea",
-            seen=lambda: self.seen,
+            seen=lambda: self.eyes(),
             transport=transport,
             clock=self.clock,
             memory=AlertMemory(self.memory),

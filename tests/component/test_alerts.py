@@ -160,7 +160,7 @@ async def test_mistake_of_ours_costs_one_round(make):
             desk.stop.set()
         raise ValueError("visitor@shop.example")
 
-    desk.desk._seen = seen
+    desk.eyes = seen
     with capture_logs() as logs:
         await desk.desk.run(desk.stop)
     assert [line["event"] for line in logs] == ["alerting failed unforeseen"] * 4
