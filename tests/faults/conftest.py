@@ -53,14 +53,14 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     file = _file()
     if file is None:
         return
     ended = tuple(_begin(session.config))
     seconds = round(time.monotonic() - session.config.stash[_BEGAN])
     seed, day = os.environ.get("SEED", "random"), datetime.now(UTC).date().isoformat()
-    this = Session(day, seed, versions(), seconds, ended)
+    this = Session(day, seed, versions(), seconds, exitstatus != pytest.ExitCode.INTERRUPTED, ended)
     with file.open("a") as rounds:
         rounds.write(json.dumps(asdict(this)) + "\n")
     REPORT.write_text(page(_sessions(file)))

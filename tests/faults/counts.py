@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-FAST_STEPS = 5
+FAST_STEPS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +28,26 @@ class Counts:
 
 FAST = Counts(
     are_long=False,
-    kills=4,
+    kills=3,
     supervisor_kills=1,
     deaths_each=1,
     power_cuts=2,
     network_each=1,
-    kills_in_bad_network=2,
-    stream_bytes=7_000_000,
+    kills_in_bad_network=1,
+    stream_bytes=6_000_000,
     restarts=1,
     flips=10,
 )
 LONG = Counts(
     are_long=True,
-    kills=25,
+    kills=15,
     supervisor_kills=3,
-    deaths_each=2,
-    power_cuts=12,
-    network_each=3,
-    kills_in_bad_network=8,
+    deaths_each=1,
+    power_cuts=8,
+    network_each=2,
+    kills_in_bad_network=6,
     stream_bytes=12_000_000,
-    restarts=8,
+    restarts=5,
     flips=100,
 )
 COUNTS = LONG if os.environ.get("FAULTS") == "long" else FAST

@@ -38,12 +38,13 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One round: when and with what it ran."""
+    """One round: when and with what it ran, and whether it was let come to its end."""
 
     day: str
     seed: str
     versions: str
     seconds: int
+    is_whole: bool = True
     ended: tuple[Ended, ...] = ()
 
 
@@ -62,10 +63,15 @@ def _facts(sessions: Sequence[Session]) -> str:
     rows = [
         ("date", " to ".join(dict.fromkeys((days[0], days[-1])))),
         ("rounds", f"{len(sessions)}, SEED={seeds}"),
-        ("time", f"{minutes:.0f} minutes"),
+        ("time", f"{minutes:.0f} minutes{_cut(sessions)}"),
         ("versions", "; ".join(dict.fromkeys(session.versions for session in sessions))),
     ]
     return _table(("what", "value"), rows)
+
+
+def _cut(sessions: Sequence[Session]) -> str:
+    cut = sum(not session.is_whole for session in sessions)
+    return f"; {cut} of the rounds cut short by the limit of time" if cut else ""
 
 
 def bounds(sessions: Sequence[Session]) -> str:

@@ -54,6 +54,11 @@ def lives(pid: int) -> bool:
         return False
 
 
+def is_halted(pid: int) -> bool:
+    """Tell whether a process was told to stop where it is, and has."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def klaviyo_alone(folder: Path) -> Path:
     """Give a folder with the shipped Klaviyo pipeline alone: every other one would count the same events once more."""
     alone = folder / "shipped"

@@ -18,6 +18,7 @@ from edge.sandbox.faults import Fault
 from tests.faults.books import spool_numbers
 from tests.faults.counts import COUNTS
 from tests.faults.driver import ROLES, World, lives, running_world, seeded, until
+from tests.faults.service import is_halted
 from tests.faults.verdict import settled
 
 MAX_DELAY_S = 0.3
@@ -116,6 +117,7 @@ async def test_a_polite_stop_answers_what_is_under_way_and_loses_nothing(tmp_pat
         under_way = await _Halfway.begin(world)
         collector = await world.service.pid("collector")
         os.kill(collector, signal.SIGSTOP)
+        await until(lambda: is_halted(collector), WAIT_S, "the collector is halted, before it could hear of the end")
         under_way.send_rest()
         began_s = time.monotonic()
         stopping = asyncio.create_task(world.service.stop())

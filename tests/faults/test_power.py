@@ -17,7 +17,7 @@ from tests.faults.counts import COUNTS
 from tests.faults.disk import PoweredDisk, powered_disk, why_no_power
 from tests.faults.driver import ROLES, World, running_world, seeded, until
 from tests.faults.proxy import Proxy
-from tests.faults.service import Parts
+from tests.faults.service import Parts, is_halted
 from tests.faults.verdict import settled
 
 IMAGE_BYTES = 96_000_000
@@ -43,7 +43,7 @@ async def cut_power(world: World, disk: PoweredDisk) -> None:
     pids = [await world.service.pid(role) for role in ROLES]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    await until(lambda: all(map(_is_halted, pids)), WAIT_S, "both are halted")
+    await until(lambda: all(map(is_halted, pids)), WAIT_S, "both are halted")
     disk.cut()
     world.injected["power cut"] += 1
     for role in ROLES:
@@ -72,7 +72,3 @@ async def _let_vendor(proxy: Proxy, *, is_there: bool) -> None:
         await proxy.reopen()
     else:
         proxy.shut()
-
-
-def _is_halted(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"

@@ -13,8 +13,8 @@ def _run(lost: int = 0) -> dict[str, object]:
     }
 
 
-def _page(*ended: Ended) -> str:
-    return page([Session("2026-11-22", "42", "datafly-edge 0.1.0", 90, ended)])
+def _page(*ended: Ended, is_whole: bool = True) -> str:
+    return page([Session("2026-11-22", "42", "datafly-edge 0.1.0", 90, is_whole, ended)])
 
 
 def test_a_round_without_a_loss_is_told_with_what_it_bounds():
@@ -33,6 +33,11 @@ def test_a_loss_bounds_nothing_and_is_named():
     assert "20 deaths of a process: **1 of 1 runs have a complaint**" in told
     assert "| nothing is lost | 1 | 1,500 | 1,397 | 7 | 3 | none |" in told
     assert "## Failed\n\n- nothing is lost" in told
+
+
+def test_a_round_that_was_cut_short_is_not_told_as_a_whole_one():
+    told = _page(Ended("test_nothing_is_lost", True, (_run(),)), is_whole=False)
+    assert "2 minutes; 1 of the rounds cut short by the limit of time" in told
 
 
 def test_a_planted_bug_is_no_loss_of_the_product():
