@@ -16,10 +16,15 @@ test: $(VENV)/.dev node_modules/.installed | system
 	$(BIN)/python -m pytest $(PYTEST)
 
 # What `make test` plays a few times, many times over: deaths, power cuts, networks, disks, planted bugs and random lives,
-# each round with other randomness. `make test-faults ROUNDS=1` is the shortest; none goes on beyond LIMIT_S, half an hour. What the
-# rounds bound is printed, and docs/reliability-report.md is written anew.
+# each round with other randomness. Before the rounds come, once, a backlog of 100,000 and six hours without a destination,
+# minute by minute (for a release OUTAGE_EVENTS=1000000 python -m pytest tests/component/test_outage.py).
+# `make test-faults ROUNDS=1` is the shortest; none goes on beyond LIMIT_S, half an hour. What the rounds bound is printed,
+# and docs/reliability-report.md is written anew.
 test-faults: $(VENV)/.dev
-	@mkdir -p build; rm -f build/faults.jsonl; end=$$(( $$(date +%s) + $(LIMIT_S) )); for round in $$(seq $(ROUNDS)); do \
+	@mkdir -p build; rm -f build/faults.jsonl; end=$$(( $$(date +%s) + $(LIMIT_S) )); \
+	BACKLOG_EVENTS=100000 OUTAGE_EVENTS=20000 timeout 900 $(BIN)/python -m pytest -q \
+	  tests/component/test_pace.py tests/component/test_outage.py || exit 1; \
+	for round in $$(seq $(ROUNDS)); do \
 	  seed=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}; left=$$(( end - $$(date +%s) )); \
 	  echo "round $$round of $(ROUNDS): SEED=$$seed"; \
 	  [ $$left -gt 0 ] || { echo "the time is over after $$(( round - 1 )) rounds" >&2; exit 1; }; \

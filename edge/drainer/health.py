@@ -37,7 +37,9 @@ class Health:
         self.paused_reason = None
 
     def failed(self, now_s: float) -> None:
-        """The destination failed once more."""
+        """The destination failed once more; what was under way when the circuit opened says nothing new."""
+        if self._failures >= FAILURES_TO_OPEN and now_s < self._probe_at_s:
+            return
         self._failures += 1
         over = self._failures - FAILURES_TO_OPEN
         if over >= 0:

@@ -87,10 +87,10 @@ class PipelineDrainer:
         works = [self._work_due, self._work_page, self._work_backlog]
         if self._is_page_first:  # so that no single event takes every probe for itself
             works = [self._work_page, self._work_due, self._work_backlog]
-        self._is_page_first = was_open and not self._is_page_first
         has_worked = await self.ledger.release_more(self._clock.now_ms())
         for work in works:
             has_worked = await work(self._allowance()) or has_worked
+        self._is_page_first = was_open and self._is_page_first is not has_worked
         if was_open and not self._health.is_open:
             await self.ledger.hurry(self._clock.now_ms())
         await self._note_pause()
@@ -133,8 +133,7 @@ class PipelineDrainer:
             return False
         if any(row.deaths >= DEATHS_BEFORE_ALONE for row in rows):
             rows = rows[:1]
-        rows, envelopes = await self._read_some(rows)
-        settled, jobs = self._sorter.sort_due(rows, envelopes)
+        settled, jobs = await self._sort_due(rows)
         # First, and for good: what is not sent must not follow later events of its visitor after a death.
         await self._settle_due(settled)
         if jobs:
@@ -146,16 +145,18 @@ class PipelineDrainer:
             await self._settle_due(await self._send(jobs, untake, is_backlog=is_backlog))
         return True
 
-    async def _read_some(self, rows: Sequence[WaitingRow]) -> tuple[Sequence[WaitingRow], dict[int, Row]]:
-        """Read what waits in slices, as far as a page may be large; give the rows that were read."""
-        envelopes: dict[int, Row] = {}
-        size_bytes = read = 0
-        while read < len(rows) and size_bytes < self._page_bytes:
-            part = await self._spool.read_at(row.seq for row in rows[read : read + SLICE_EVENTS])
-            size_bytes += sum(len(row.body) for row in part.values())
-            envelopes.update(part)
-            read += SLICE_EVENTS
-        return rows[:read], envelopes
+    async def _sort_due(self, rows: Sequence[WaitingRow]) -> tuple[list[Settlement], list[Job]]:
+        """Sort what waits, or as much from its beginning as its rendered bytes allow; the rest is left alone."""
+        sorted_as: list[Settlement | Job] = []
+        size_bytes = 0
+        while len(sorted_as) < len(rows) and size_bytes < self._page_bytes:
+            part = rows[len(sorted_as) : len(sorted_as) + SLICE_EVENTS]
+            envelopes = await self._spool.read_at(row.seq for row in part)
+            made = self._sorter.sort_due(part, envelopes, sorted_as)
+            size_bytes += sum(map(_payload_bytes, made))
+            sorted_as += made
+        settled = [one for one in sorted_as if isinstance(one, Settlement)]
+        return settled, [one for one in sorted_as if isinstance(one, Job)]
 
     async def _settle_due(self, settled: Sequence[Settlement]) -> None:
         if settled:

@@ -118,7 +118,7 @@ class Sender:
         """
         until_s = self._clock.monotonic_s() + HASTE_S
         size = batch_size(self._pipeline.destination, is_backlog=is_backlog)
-        chains = chains_of(jobs, size, self._goes_alone)
+        chains = sorted(chains_of(jobs, size, self._goes_alone), key=_haste)
         tasks = [asyncio.create_task(self._send_in_order(chain, until_s)) for chain in chains]
         try:
             groups = await asyncio.gather(*tasks)
@@ -302,6 +302,10 @@ class Sender:
 
     def _stay_behind(self, job: Job) -> Settlement:
         return waiting(job, self._clock.now_ms(), "behind", attempts=job.attempts)
+
+
+def _haste(chain: Sequence[Sequence[Job]]) -> Lane:
+    return min(job.lane for batch in chain for job in batch)
 
 
 class _Line:

@@ -34,20 +34,19 @@ class Sorter:
         self.pipeline, self.paused = pipeline, Pause()
         self._health, self._clock, self._metrics, self._hosts = health, clock, metrics, hosts
 
-    def sort_due(self, rows: Sequence[WaitingRow], envelopes: Mapping[int, Row]) -> tuple[list[Settlement], list[Job]]:
-        """Give what is settled without being sent, and the jobs of sending the others."""
-        settled: list[Settlement] = []
-        jobs: list[Job] = []
-        joined: set[int] = set()
+    def sort_due(
+        self, rows: Sequence[WaitingRow], envelopes: Mapping[int, Row], before: Sequence[Settlement | Job] = ()
+    ) -> list[Settlement | Job]:
+        """Give what is settled without being sent, and the jobs of sending the others; `before` came before them."""
+        sorted_as: list[Settlement | Job] = []
+        joined = {one.visitor for one in before if isinstance(one, Job) and one.joins}
         for row in rows:
             known = _introduced(row.identifiers, row.visitor, joined)
-            sorted_as = self._sort_waiting(replace(row, identifiers=known), envelopes.get(row.seq))
-            if isinstance(sorted_as, Job):
-                jobs.append(sorted_as)
-                joined |= {sorted_as.visitor} if sorted_as.joins else set()
-            else:
-                settled.append(sorted_as)
-        return settled, jobs
+            one = self._sort_waiting(replace(row, identifiers=known), envelopes.get(row.seq))
+            sorted_as.append(one)
+            if isinstance(one, Job) and one.joins:
+                joined.add(one.visitor)
+        return sorted_as
 
     def _sort_waiting(self, row: WaitingRow, envelope: Row | None) -> Settlement | Job:
         end = Settlement(seq=row.seq, visitor=row.visitor, fate=Fate.DEAD, attempts=row.attempts)

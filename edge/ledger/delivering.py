@@ -283,8 +283,8 @@ class DeliveryLedger:
         await put(db, BURY, [self._dead_values(s, now_ms) for s in settlements if s.fate is Fate.DEAD])
         strangers = {s.visitor for s in settlements if s.is_stranger and s.fate in (Fate.DELIVERED, Fate.WAITING)}
         await put(db, NOTE_STRANGER, [(self._pipeline, visitor) for visitor in strangers])
-        for (visitor,) in await fetch_in(db, WHO_WAITS, {s.visitor for s in settlements}, self._pipeline):
-            await keep_one_due(db, self._pipeline, visitor, now_ms)
+        who_wait = await fetch_in(db, WHO_WAITS, {s.visitor for s in settlements}, self._pipeline)
+        await keep_one_due(db, self._pipeline, [visitor for (visitor,) in who_wait], now_ms)
 
     async def _end_late(self, db: aiosqlite.Connection, ended: Sequence[Settlement], was: Fate, now_ms: int) -> None:
         rows = [(self._pipeline, s.seq, s.fate, s.attempts, now_ms, self._revision, s.visitor, s.reason) for s in ended]

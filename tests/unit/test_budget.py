@@ -6,7 +6,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.budget import SHARE, Budget, Lane
+from edge.budget import SHARE, Budget, Lane, Turn
+from edge.budget.turns import Queue
 from edge.delivery import Rate
 from edge.sandbox import vendor
 from edge.sandbox.rates import RateLimit
@@ -111,6 +112,27 @@ def test_who_leaves_the_line_holds_nobody_up():
     assert budget.wait_s(next_one, 5.0) > 0
     budget.leave(gone)
     assert budget.wait_s(next_one, 5.0) == 0.0
+
+
+def test_who_gives_up_and_comes_again_does_not_wait_anew_for_the_tenth_turn():
+    queue = Queue()
+
+    def went(number: int) -> None:
+        for _ in range(number):
+            live = Turn("", Lane.LIVE)
+            queue.join(live)
+            queue.went(live)
+
+    for _ in range(3):
+        waiting = Turn("", Lane.BACKLOG)
+        queue.join(waiting)
+        went(3)
+        queue.leave(waiting)
+        went(1)
+    again = Turn("", Lane.BACKLOG)
+    for turn in (Turn("", Lane.LIVE), again):
+        queue.join(turn)
+    assert queue.next() is again
 
 
 def test_a_throttled_account_waits_as_told_but_never_longer_than_an_hour():

@@ -27,6 +27,13 @@ def test_five_failures_in_a_row_leave_one_probe_at_a_time():
     assert health.allowance(0.0) == UNLIMITED
 
 
+def test_what_was_under_way_when_the_circuit_opened_does_not_put_off_the_first_probe():
+    health = Health(lambda low, high: high)
+    for number in range(40):
+        health.failed(number / 100)
+    assert (health.allowance(0.5), health.allowance(0.6)) == (0, 1)
+
+
 def test_probes_never_lie_further_apart_than_five_seconds():
     health = Health(lambda low, high: high)
     for _ in range(1_000):
