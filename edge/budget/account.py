@@ -78,6 +78,7 @@ class _Counter:
     def __init__(self, rate: Rate, share: float) -> None:
         self.queue, self.pace = Queue(), Pace(rate.steady_per_min, share)
         self._burst_share, self._whole = share * rate.burst_per_s, self.pace.whole
+        self._per_min = self._whole
         is_even = self._whole / MINUTE_S > BURST_PACE * self._burst_share
         self._burst = Window(1.0, self._burst_share, pace=STEADY_PACE if is_even else BURST_PACE)
         self._steady = Window(MINUTE_S, self._whole, pace=STEADY_PACE)
@@ -108,5 +109,7 @@ class _Counter:
     def _follow(self, now_s: float) -> None:
         """Give the windows what is ours by now."""
         per_min = self.pace.per_min(now_s)
-        self._steady.set_limit(per_min)
-        self._burst.set_limit(self._burst_share * per_min / self._whole)
+        if per_min != self._per_min:
+            self._per_min = per_min
+            self._steady.set_limit(per_min)
+            self._burst.set_limit(self._burst_share * per_min / self._whole)

@@ -15,6 +15,9 @@ class Lane(IntEnum):
     BACKLOG = 2
 
 
+LANES = tuple(Lane)
+
+
 @dataclass(slots=True, eq=False)
 class Turn:
     """One request's place in its lane; `name` is the account's rate that it counts against."""
@@ -28,8 +31,8 @@ class Queue:
     """First come, first served within a lane."""
 
     def __init__(self) -> None:
-        self._lanes: dict[Lane, dict[Turn, None]] = {lane: {} for lane in Lane}
-        self._stood_back = dict.fromkeys(Lane, 0)
+        self._lanes: list[dict[Turn, None]] = [{} for _ in LANES]
+        self._stood_back = [0 for _ in LANES]
 
     def join(self, turn: Turn) -> None:
         """Stand at the end of a lane."""
@@ -41,9 +44,10 @@ class Queue:
 
     def next(self) -> Turn | None:
         """Give whose turn it is; None where nobody waits."""
-        owed = [lane for lane in reversed(Lane) if self._lanes[lane] and self.is_owed(lane)]
-        waiting = owed or [lane for lane in Lane if self._lanes[lane]]
-        return next(iter(self._lanes[waiting[0]])) if waiting else None
+        for lane in reversed(LANES):
+            if self._lanes[lane] and self.is_owed(lane):
+                return next(iter(self._lanes[lane]))
+        return next((next(iter(turns)) for turns in self._lanes if turns), None)
 
     def is_owed(self, lane: Lane) -> bool:
         """Tell whether a lane has stood back for so long that its turn has come whoever else waits."""
@@ -52,7 +56,7 @@ class Queue:
     def ahead(self, turn: Turn) -> int:
         """Give how many come before somebody, at the least, as far as it is known now."""
         place = next((place for place, one in enumerate(self._lanes[turn.lane]) if one is turn), 0)
-        in_haste = sum(len(self._lanes[lane]) for lane in Lane if lane < turn.lane)
+        in_haste = sum(map(len, self._lanes[: turn.lane]))
         until_owed = max(0, FLOOR_EVERY - 1 - self._stood_back[turn.lane]) + FLOOR_EVERY * place
         return min(in_haste + place, until_owed)
 
@@ -60,7 +64,7 @@ class Queue:
         """Somebody's turn is over."""
         self.leave(turn)
         self._stood_back[turn.lane] = 0
-        for lane in Lane:
+        for lane in LANES:
             if lane is not turn.lane:
                 # Who gives up and comes again at once has still waited.
                 self._stood_back[lane] += bool(self._lanes[lane])
