@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator, Callable
 from itertools import chain
 from pathlib import Path
 
-import orjson
-
 from bench import children
 from bench.accepting import loaded
 from bench.bodies import BODY_BYTES, EVENTS_PATH, ids_of, posts
@@ -24,6 +22,7 @@ from bench.table import Bar, Finding, at_least, at_most
 from bench.works import Taken, Works, fill, names, pipeline_texts, size_of, views, works
 from edge.clock import SystemClock
 from edge.drainer import Housekeeping
+from edge.event import decode
 from edge.ledger import TrimLedger
 from edge.spool import SpoolSettings
 from edge.spool.segment import list_segments
@@ -196,7 +195,7 @@ def _stored_ids(spool: Path) -> set[str]:
     found: set[str] = set()
     for segment in list_segments(spool):
         db = sqlite3.connect(segment.path)
-        found |= {orjson.loads(row[0])["id"] for row in db.execute("SELECT body FROM event")}
+        found |= {decode(row[0]).id for row in db.execute("SELECT body FROM event")}
         db.close()
     return found
 

@@ -1,6 +1,7 @@
 """An event, the keys by which it is known, and its envelope: the bytes that the spool keeps."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,7 @@ ALIASES = {
 }
 ORDER_ID_KEYS = ("transaction_id", "order_id")
 BROWSER_SOURCE = "browser"
+EVENT_KEY_BYTES = 12  # each stands in the ledger twice, once for its event and once to be found by
 _SERVER_PREFIX = "server:"
 
 
@@ -86,8 +88,11 @@ def is_server(source: str) -> bool:
 
 
 def event_key(source: str, event_id: str) -> bytes:
-    """Give the 128-bit hash by which an event is known once per source."""
-    return hashlib.blake2b(f"{source}\0{event_id}".encode(), digest_size=16).digest()
+    """Give the 96-bit hash by which an event is known once per source.
+
+    That any two of ten billion events have the same one is less likely than one in a billion.
+    """
+    return hashlib.blake2b(f"{source}\0{event_id}".encode(), digest_size=EVENT_KEY_BYTES).digest()
 
 
 def order_key(order_id: str) -> bytes:
@@ -96,21 +101,27 @@ def order_key(order_id: str) -> bytes:
 
 
 def encode(event: Event) -> bytes:
-    """Give the envelope: our own JSON, never the client's bytes."""
-    return orjson.dumps(
-        {
-            "id": event.id,
-            "name": event.name,
-            "time": event.time_ms,
-            "received_at": event.received_at_ms,
-            "source": event.source,
-            "browser": event.browser,
-            "properties": event.properties,
-            "traits": event.traits,
-            "context": event.context,
-            **({"time_moved": True} if event.is_time_moved else {}),
-        }
-    )
+    """Give the envelope: our own JSON, never the client's bytes.
+
+    A list in a fixed order, for the names of its parts would be a tenth of all that the disk holds: id, name, time (as
+    so many milliseconds after it was received), when it was received, source, browser, properties, traits, context; and
+    true where the time was moved.
+    """
+    received_at_ms = event.received_at_ms
+    parts: list[Any] = [
+        event.id,
+        event.name,
+        event.time_ms - received_at_ms,
+        received_at_ms,
+        event.source,
+        event.browser,
+        event.properties,
+        event.traits,
+        event.context,
+    ]
+    if event.is_time_moved:
+        parts.append(True)
+    return orjson.dumps(parts)
 
 
 def decode(envelope: bytes) -> Event:
@@ -119,19 +130,43 @@ def decode(envelope: bytes) -> Event:
     Raises:
         ValueError: the bytes are not an envelope (they passed their checksum, so this is a bug or a newer version).
     """
-    raw: dict[str, Any] = orjson.loads(envelope)
     try:
-        return Event(
-            raw["id"],
-            raw["name"],
-            raw["time"],
-            raw["received_at"],
-            raw["source"],
-            raw["browser"],
-            raw["properties"],
-            raw["traits"],
-            raw["context"],
-            "time_moved" in raw,
+        one, name, after_ms, received_at_ms, source, browser, properties, traits, context, *moved = orjson.loads(
+            envelope
         )
+        time_ms = received_at_ms + after_ms
+    except (ValueError, TypeError) as error:
+        raise ValueError("the bytes are no envelope") from error
+    return Event(one, name, time_ms, received_at_ms, source, browser, properties, traits, context, bool(moved))
+
+
+def named(event: Event) -> dict[str, Any]:
+    """Give an event's parts by their names, as people read and write it."""
+    moved = {"time_moved": True} if event.is_time_moved else {}
+    return {name: getattr(event, field) for name, field in _NAMES.items()} | moved
+
+
+def from_named(tree: Mapping[str, Any]) -> Event:
+    """Read what `named` gave.
+
+    Raises:
+        ValueError: a part is missing.
+    """
+    try:
+        parts = [tree[name] for name in _NAMES]
     except KeyError as error:
         raise ValueError(f"an envelope without {error}") from error
+    return Event(*parts, "time_moved" in tree)
+
+
+_NAMES = {
+    "id": "id",
+    "name": "name",
+    "time": "time_ms",
+    "received_at": "received_at_ms",
+    "source": "source",
+    "browser": "browser",
+    "properties": "properties",
+    "traits": "traits",
+    "context": "context",
+}

@@ -11,7 +11,7 @@ from edge.delivery import Request
 from edge.destinations.base import Talkative, first_request
 from edge.drainer.sending import shown_request
 from edge.errors import EdgeError
-from edge.event import BROWSER_SOURCE, Event, decode
+from edge.event import BROWSER_SOURCE, Event, from_named
 from edge.foreign_links import Hosts
 from edge.person import Identifiers
 from edge.pipeline import Dead, Pipeline, Planned, SkippedBy, Unmapped, plan
@@ -82,7 +82,7 @@ def read_events(text: bytes, now_ms: int) -> tuple[list[Event], list[Rejected]]:
     except orjson.JSONDecodeError as error:
         raise EdgeError(f"it is not JSON: {error.args[0].partition(':')[0]}") from error
     if isinstance(tree, dict) and "received_at" in tree:
-        return [_stored(tree, text)], []
+        return [_stored(tree)], []
     batch = (
         tree if isinstance(tree, dict) and "events" in tree else {"events": tree if isinstance(tree, list) else [tree]}
     )
@@ -90,10 +90,10 @@ def read_events(text: bytes, now_ms: int) -> tuple[list[Event], list[Rejected]]:
     return parse_events(read_batch(orjson.dumps(batch)), arrival)
 
 
-def _stored(tree: dict[str, Any], text: bytes) -> Event:
+def _stored(tree: dict[str, Any]) -> Event:
     """Read an envelope that may have been written by hand."""
     try:
-        event = decode(text)
+        event = from_named(tree)
     except ValueError as error:
         raise EdgeError(f"it looks like a stored envelope and is {error}") from error
     for keys, is_right, told in ENVELOPE:

@@ -46,7 +46,7 @@ class VisitorState:
 
 
 class JournalRow(NamedTuple):
-    """One event's decisions; `key` is the 128-bit hash of (source, event id), `waits` is left to an answer.
+    """One event's decisions; `key` is the 96-bit hash of (source, event id), `waits` is left to an answer.
 
     A tuple, as one is made an event.
     """

@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from edge.spool.segment import SCHEMA, Segment, checksum, sync_directory
+from edge.spool.segment import PAGE_SIZE, SCHEMA, Segment, checksum, sync_directory
 
 READ_ALL = "SELECT seq, checksum, body FROM event ORDER BY seq"
 COUNT_FULL = "SELECT seq FROM event WHERE length(body) > 0 AND seq BETWEEN ? AND ?"
@@ -19,7 +19,7 @@ COPY = "INSERT INTO event (seq, checksum, body) VALUES (?, ?, ?)"
 HOLDING = "SELECT seq, body FROM event WHERE {}"
 HOLDS = "instr(lower(CAST(body AS TEXT)), ?) > 0"
 # The copy is nobody's until it is whole, so it needs no journal; it is synced once, at its end.
-PRAGMAS = ("PRAGMA page_size = 8192", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF")
+PRAGMAS = (PAGE_SIZE, "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF")
 EMPTY = b""
 COPY_ROWS = 500
 

@@ -30,12 +30,13 @@ CREATE TABLE footer (
 ) STRICT;
 """
 
-# Every commit reaches the disk before anyone is told; larger pages cost less CPU in bulk.
+# A page holds whole rows: of small pages a sixth stays empty. Every commit reaches the disk before anyone is told.
+PAGE_SIZE = "PRAGMA page_size = 16384"
 PRAGMAS = (
-    "PRAGMA page_size = 8192",
+    PAGE_SIZE,
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    "PRAGMA wal_autocheckpoint = 1000",
+    "PRAGMA wal_autocheckpoint = 500",
     "PRAGMA cache_size = -16000",
     "PRAGMA temp_store = MEMORY",
 )

@@ -5,10 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
-from edge.event import Event, encode
+from edge.event import Event, named
 from edge.shipped import shipped
 from tests.component.world import CONFIG, USER, World, write_files
 
@@ -137,7 +136,7 @@ def test_consent_is_decided_as_the_resolver_would_and_its_ground_is_said(
 ) -> None:
     if site:
         (world.folder / "edge.yaml").write_text(f"{CONFIG}consent: {{default: {site}}}\n")
-    event = {**orjson.loads(encode(STORED)), "context": context}
+    event = {**named(STORED), "context": context}
     result = world.edge("preview", "klaviyo", "-", input=json.dumps(event))
     shown = [line[10:].rstrip() for line in result.stdout.splitlines()]
     assert shown[2 : 2 + len(lines)] == lines
@@ -184,7 +183,7 @@ def test_a_batch_gives_each_of_its_events_and_names_the_refused(world: World) ->
 def test_a_stored_envelope_is_taken_as_it_is_and_an_old_one_is_marked_as_backfill(world: World) -> None:
     now_ms = world.clock.now_ms()
     event = replace(STORED, time_ms=now_ms - 5 * 3_600_000)
-    told = previewed(world, orjson.loads(encode(event)))
+    told = previewed(world, named(event))
     assert told["request"]["body"]["data"]["attributes"]["backfill"] is True
     assert told["notes"] == ["older than fresh_for, so it is marked as backfill"]
 
@@ -204,7 +203,7 @@ def test_a_stored_envelope_is_taken_as_it_is_and_an_old_one_is_marked_as_backfil
 def test_an_envelope_written_by_hand_is_refused_with_what_is_wrong(
     world: World, key: str, value: Any, said: str
 ) -> None:
-    event = {**orjson.loads(encode(STORED)), key: value}
+    event = {**named(STORED), key: value}
     result = world.edge("preview", "klaviyo", "-", input=json.dumps(event))
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"-: it looks like a stored envelope, and {said}" in result.stderr

@@ -62,7 +62,7 @@ async def test_segments_stay_as_long_as_keep_for_says(tmp_path):
 
 async def test_near_the_cap_what_nobody_needs_goes_early(tmp_path):
     room = await Backroom.open(tmp_path)
-    settings = await small_segments(room, max_bytes=60_000)
+    settings = await small_segments(room, max_bytes=120_000)
     await room.identify(1, email="visitor@shop.example")
     await fill(room, 1, 15)
     await room.work()
