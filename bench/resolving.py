@@ -150,7 +150,7 @@ def base_of(folder: Path, number: int) -> float:
     for start in range(0, len(envelopes), BASE_GROUP):
         group = [orjson.loads(envelope) for envelope in envelopes[start : start + BASE_GROUP]]
         db.execute("BEGIN IMMEDIATE")
-        values = [(start + index, index, one["received_at"]) for index, one in enumerate(group)]
+        values = [(start + index, index, one[3]) for index, one in enumerate(group)]
         db.executemany("INSERT INTO event VALUES (?, ?, ?)", values)
         db.execute("COMMIT")
     spent_s = time.process_time() - started_s

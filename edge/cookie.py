@@ -15,6 +15,7 @@ import hmac
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from edge.secret import Secret
 
@@ -29,6 +30,7 @@ _SIGNATURE_BYTES = 16
 _KEY_AT = ID_BYTES + _DAY_BYTES
 _SIGNED_BYTES = _KEY_AT + 1
 _VALUE_CHARS = 47
+_REMEMBERED = 4_096
 _PREFIX = b"datafly-edge visitor cookie 1\x00"
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _DOMAIN = re.compile(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
@@ -65,6 +67,7 @@ class CookieSigner:
         if domain is not None and not _DOMAIN.fullmatch(domain):
             raise ValueError("the cookie's domain must be a host name")
         self._keys = tuple(_key(secret) for secret in keys)
+        self._known = lru_cache(_REMEMBERED)(self._read)  # a browser shows one value all day
         self.name = DOMAIN_NAME if domain else HOST_NAME
         self._mark = self.name + "="
         place = f"; Domain={domain}" if domain else ""
@@ -95,7 +98,7 @@ class CookieSigner:
         if cookie_header is None:
             return None
         for value in self._values(cookie_header):
-            found = self._read(value, today)
+            found = self._known(value, today)
             if found is not None:
                 return found
         return None

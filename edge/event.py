@@ -156,7 +156,8 @@ def from_named(tree: Mapping[str, Any]) -> Event:
         parts = [tree[name] for name in _NAMES]
     except KeyError as error:
         raise ValueError(f"an envelope without {error}") from error
-    return Event(*parts, "time_moved" in tree)
+    parts.append("time_moved" in tree)
+    return Event(*parts)
 
 
 _NAMES = {

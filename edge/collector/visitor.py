@@ -1,6 +1,5 @@
 """Whose request this is: the browser's id, and whether the answer sets its cookie."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
@@ -51,7 +50,7 @@ class Visitors:
         self._random_bytes = random_bytes
         self._waits_for_consent = wait_for_consent
         self._consent = ConsentSettings(gpc_denies=gpc_denies)
-        self._made: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._made: dict[str, tuple[str, float]] = {}
 
     def identify(self, cookie_header: str | None, batch: Batch, heard: Callable[[], Heard]) -> Visitor:
         """Give the request's visitor; no body can name the browser id of an older cookie.
@@ -85,10 +84,10 @@ class Visitors:
         if now_s < until_s:
             return browser
         browser = self._cookies.mint(self._random_bytes(ID_BYTES))
+        self._made.pop(session_id, None)  # what is over would keep its old place
         self._made[session_id] = (browser, now_s + _JOIN_S)
-        self._made.move_to_end(session_id)
         if len(self._made) > _REMEMBERED:
-            self._made.popitem(last=False)
+            del self._made[next(iter(self._made))]
         return browser
 
     def _has_refused(self, heard: Heard) -> bool:

@@ -201,7 +201,8 @@ def _standing_values(standing: Standing | None) -> tuple[Value, ...]:
 
 def _journal_values(rows: Sequence[JournalRow]) -> list[tuple[Value, ...]]:
     """Give rows as their columns stand; by position, as this is done for every event."""
-    values = [
-        (row[0], row[1], row[2], int(row[3]), int(row[7]), row[4], int(row[5]), int(row[8]), row[6]) for row in rows
-    ]
-    return [(*one, checksum(*one)) for one in values]
+    values: list[tuple[Value, ...]] = []
+    for seq, key, visitor, granted, basis, fate, received_at_ms, waits, is_told in rows:
+        one = (seq, key, visitor, int(granted), int(waits), basis, int(fate), int(is_told), received_at_ms)
+        values.append((*one, checksum(*one)))
+    return values

@@ -313,10 +313,12 @@ class Page:
         return self._put(replace(visitor, vendor_ids=(*kept, *news)))
 
     def _note(self, one: Arrived, visitor: int | None, fate: JournalFate, decision: Decision = UNDECIDED) -> None:
-        received_at_ms = one.event.received_at_ms if one.event else self.resolution.now_ms
-        is_told = one.event is not None and is_server(one.event.source)
-        said = (decision.granted, decision.basis, fate, received_at_ms, decision.waits, is_told)
-        self.resolution.journal.append(JournalRow(one.row.seq, one.key, visitor, *said))
+        event, is_told, received_at_ms = one.event, False, self.resolution.now_ms
+        if event is not None:
+            is_told, received_at_ms = one.level != BROWSER_LEVEL and is_server(event.source), event.received_at_ms
+        granted, basis, waits = decision.granted, decision.basis, decision.waits
+        row = JournalRow(one.row.seq, one.key, visitor, granted, basis, fate, received_at_ms, waits, is_told)
+        self.resolution.journal.append(row)
 
 
 def _is_act(event: Event) -> bool:

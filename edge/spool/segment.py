@@ -42,6 +42,9 @@ PRAGMAS = (
 )
 
 APPEND = "INSERT INTO event (seq, checksum, body) VALUES (?, ?, ?)"
+# Many rows with one statement: the interpreter's lock changes hands once a statement, and the loop wants it too.
+BLOCK_ROWS = 16
+APPEND_BLOCK = f"{APPEND}{', (?, ?, ?)' * (BLOCK_ROWS - 1)}"
 LAST_SEQ = "SELECT max(seq) FROM event"
 READ_AFTER = "SELECT seq, checksum, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
 HAS_FOOTER = "SELECT count(*) FROM footer"

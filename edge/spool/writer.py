@@ -5,6 +5,8 @@ import contextlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeAlias
 
 import aiosqlite
 import structlog
@@ -21,6 +23,7 @@ log = structlog.get_logger(__name__)
 ROTATION_CHECK_S = 60.0
 SEAL_RETRY_S = 1.0
 SEAL_TRIES = 5
+_Rows: TypeAlias = Sequence[tuple[int, int, bytes]]
 
 
 @dataclass(slots=True)
@@ -181,9 +184,13 @@ class SpoolWriter:
         except OSError as error:
             raise self._fail(error) from error
 
-    async def _write(self, rows: Sequence[tuple[int, int, bytes]]) -> None:
+    async def _write(self, rows: _Rows) -> None:
         try:
-            await self._db.executemany(files.APPEND, rows)
+            blocks, rest = _in_blocks(rows)
+            if blocks:
+                await self._db.executemany(files.APPEND_BLOCK, blocks)
+            if rest:
+                await self._db.executemany(files.APPEND, rest)
             await self._db.commit()
         except sqlite3.Error as error:
             if not files.is_full(error):
@@ -315,3 +322,10 @@ class SpoolWriter:
         wal = segment.path.with_name(segment.path.name + "-wal")
         if not is_sealed or (wal.exists() and wal.stat().st_size):
             await self._seal(segment, await files.open_for_writing(segment))
+
+
+def _in_blocks(rows: _Rows) -> tuple[list[tuple[int | bytes, ...]], _Rows]:
+    """Give the rows in their order: whole blocks, each flat as its statement takes it, and what is left over."""
+    size = files.BLOCK_ROWS
+    end = len(rows) - len(rows) % size
+    return [tuple(chain.from_iterable(rows[at : at + size])) for at in range(0, end, size)], rows[end:]
