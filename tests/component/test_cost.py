@@ -1,17 +1,20 @@
 """What accepting and delivering cost, in counts that no busy machine changes; each gate is shown to be able to fail."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
 from pathlib import Path
+from types import FrameType
 
 import aiohttp
 from prometheus_client import CollectorRegistry
 
+import edge
 from bench.bodies import BODY_BYTES, body
 from bench.works import Taken, fill, names, pipeline_texts, size_of, views, works
-from edge.collector import Assets, Collector, CollectorSettings
+from edge.collector import Assets, Collector, CollectorSettings, EventLog
 from edge.cookie import CookieSigner
 from edge.metrics import CollectorMetrics
 from edge.spool import SpoolReader, SpoolSettings, SpoolWriter
@@ -19,9 +22,11 @@ from tests.clock import FakeClock
 from tests.running_collector import KEY, ORIGIN, SAME, SCRIPT
 
 REQUESTS = 64
+OURS = str(Path(edge.__file__).parent)
 EVENTS, VISITORS = 1_000, 100
 # Measured, with a tenth on top. Who makes one of them grow says so here, and why.
 MOST_COMMITS_A_REQUEST = 2 / REQUESTS
+MOST_CALLS_A_REQUEST = 56  # of our own functions, for a body with one event whose browser is new
 MOST_RESOLVER_STATEMENTS = 2.02  # a journal row, and what an identify of every tenth event makes
 MOST_DRAINER_STATEMENTS = 0.34  # some thirty a page of a hundred, whatever waits nowhere: who and what is known now
 MOST_BYTES_A_BODY_BYTE = 2.1  # 1.1 of a body is the envelope, 1.15 its row in the spool, the rest the ledger's
@@ -49,6 +54,16 @@ class OneByOne(SpoolWriter):
             await super()._commit([waiter])
 
 
+class Calls:
+    """Counts the calls of our own functions, a coroutine that goes on as one more, on the thread that asks."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, frame: FrameType, what: str, _: object) -> None:
+        self.count += what == "call" and OURS in frame.f_code.co_filename
+
+
 class Statements:
     """Counts what SQLite is asked, a row of `executemany` as one, by its first word."""
 
@@ -59,12 +74,19 @@ class Statements:
         self.words.append(statement.split(maxsplit=1)[0].upper())
 
 
+class AtOnce:
+    """A log without a disk, so that no group of waiters is larger at one time than at another."""
+
+    async def append(self, envelopes: Sequence[bytes]) -> int:
+        return 1
+
+
 @asynccontextmanager
-async def collecting(spool: SpoolWriter):
+async def collecting(spool: EventLog):
     settings = CollectorSettings(listen=("tcp", "127.0.0.1", 0), origins=(ORIGIN,), linger_s=0.02)
     collector = Collector(
         settings,
-        Crowd(spool),
+        spool,
         cookies=CookieSigner((KEY,)),
         clock=FakeClock(),
         random_bytes=bytes,
@@ -84,7 +106,7 @@ async def commits_a_request(writer: type[SpoolWriter], folder: Path) -> float:
     spool, asked = writer(SpoolSettings(folder, free_bytes=0), FakeClock()), Statements()
     await spool.open()
     try:
-        async with collecting(spool) as (session, url):
+        async with collecting(Crowd(spool)) as (session, url):
             await spool._db.set_trace_callback(asked)
             answers = await asyncio.gather(*(session.post(url, data=body(1), headers=SAME) for _ in range(REQUESTS)))
         assert {answer.status for answer in answers} == {204}
@@ -92,6 +114,21 @@ async def commits_a_request(writer: type[SpoolWriter], folder: Path) -> float:
     finally:
         await spool.close()
     return asked.words.count("COMMIT") / REQUESTS
+
+
+async def calls_a_request(content: bytes) -> float:
+    """Give how many calls of our functions a request takes from its bytes to its answer, once everything is warm."""
+    asked = Calls()
+    async with collecting(AtOnce()) as (session, url):
+        await session.post(url, data=content, headers=SAME)
+        sys.setprofile(asked)
+        try:
+            for _ in range(REQUESTS):
+                answer = await session.post(url, data=content, headers=SAME)
+                assert answer.status == 204
+        finally:
+            sys.setprofile(None)
+    return asked.count / REQUESTS
 
 
 class RowByRow(SpoolReader):
@@ -135,6 +172,15 @@ async def test_requests_that_come_together_share_their_commits(tmp_path):
 
 async def test_a_commit_for_each_request_would_be_noticed(tmp_path):
     assert await commits_a_request(OneByOne, tmp_path) > MOST_COMMITS_A_REQUEST
+
+
+async def test_a_request_takes_few_calls_from_its_bytes_to_its_answer():
+    assert await calls_a_request(body(1)) <= MOST_CALLS_A_REQUEST
+
+
+async def test_a_walk_over_every_body_would_be_noticed():
+    walked = body(1).replace(b'"Moon Teapot"', b'"Moon\\u0000 Teapot"')
+    assert await calls_a_request(walked) > MOST_CALLS_A_REQUEST
 
 
 async def test_resolving_and_delivering_ask_the_ledger_page_by_page(tmp_path):
