@@ -11,7 +11,7 @@ from edge.delivery import Request
 from edge.destinations.base import Talkative, first_request
 from edge.drainer.sending import shown_request
 from edge.errors import EdgeError
-from edge.event import BROWSER_SOURCE, Event, from_named
+from edge.event import BROWSER_SOURCE, Event, decode, from_named, named
 from edge.foreign_links import Hosts
 from edge.person import Identifiers
 from edge.pipeline import Dead, Pipeline, Planned, SkippedBy, Unmapped, plan
@@ -72,7 +72,7 @@ def shown_url(request: Request) -> str:
 
 
 def read_events(text: bytes, now_ms: int) -> tuple[list[Event], list[Rejected]]:
-    """Read an event in the form of a browser batch, a whole batch, or a stored envelope.
+    """Read an event in the form of a browser batch, a whole batch, or an envelope, as it is stored or with names.
 
     Raises:
         EdgeError: the text is none of them; the message says what is wrong.
@@ -83,11 +83,21 @@ def read_events(text: bytes, now_ms: int) -> tuple[list[Event], list[Rejected]]:
         raise EdgeError(f"it is not JSON: {error.args[0].partition(':')[0]}") from error
     if isinstance(tree, dict) and "received_at" in tree:
         return [_stored(tree)], []
+    if isinstance(tree, list) and tree and isinstance(tree[0], str):
+        return [_stored(_unlisted(text))], []
     batch = (
         tree if isinstance(tree, dict) and "events" in tree else {"events": tree if isinstance(tree, list) else [tree]}
     )
     arrival = Arrival(now_ms, BROWSER_SOURCE, BROWSER, ADDRESS, USER_AGENT, has_gpc=False)
     return parse_events(read_batch(orjson.dumps(batch)), arrival)
+
+
+def _unlisted(text: bytes) -> dict[str, Any]:
+    """Read an envelope as the spool holds it, a list."""
+    try:
+        return named(decode(text))
+    except ValueError as error:
+        raise EdgeError("it looks like a stored envelope and is none") from error
 
 
 def _stored(tree: dict[str, Any]) -> Event:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge.event import Event, named
+from edge.event import Event, encode, named
 from edge.shipped import shipped
 from tests.component.world import CONFIG, USER, World, write_files
 
@@ -186,6 +186,14 @@ def test_a_stored_envelope_is_taken_as_it_is_and_an_old_one_is_marked_as_backfil
     told = previewed(world, named(event))
     assert told["request"]["body"]["data"]["attributes"]["backfill"] is True
     assert told["notes"] == ["older than fresh_for, so it is marked as backfill"]
+
+
+def test_an_envelope_is_read_as_the_spool_holds_it(world: World) -> None:
+    told = world.edge("preview", "klaviyo", "-", "--json", input=encode(STORED).decode())
+    assert json.loads(told.stdout) == previewed(world, named(STORED))
+    broken = world.edge("preview", "klaviyo", "-", input='["e-1", "view_item"]')
+    assert (broken.exit_code, broken.stdout) == (2, "")
+    assert "-: it looks like a stored envelope and is none" in broken.stderr
 
 
 @pytest.mark.parametrize(
