@@ -204,7 +204,7 @@ class Sender:
     async def _ask(self, jobs: Sequence[Job], until_s: float, *, has_turn: bool) -> Answered:
         now_ms, fresh_ms = self._clock.now_ms(), self._pipeline.fresh_for_s * 1_000
         payloads = [
-            replace(job.payload, is_backfill=job.payload.is_backfill or now_ms - job.payload.time_ms > fresh_ms)
+            replace(job.payload, is_backfill=True) if now_ms - job.payload.time_ms > fresh_ms else job.payload
             for job in jobs
         ]
         line = _Line(self, jobs, until_s, has_turn=has_turn)
@@ -261,7 +261,8 @@ class Sender:
         settlements = []
         for job, outcome in zip(jobs, answered.outcomes, strict=True):
             letter = self._letter(job, outcome, answered, is_shared=is_shared)
-            settlements.append(self._settlement(replace(job, is_alone=job.is_alone or is_alone), outcome, draw, letter))
+            told = replace(job, is_alone=True) if is_alone and not job.is_alone else job
+            settlements.append(self._settlement(told, outcome, draw, letter))
         return settlements
 
     def _settlement(self, job: Job, outcome: Outcome, draw: float, letter: DeadLetter | None) -> Settlement:

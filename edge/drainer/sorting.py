@@ -41,8 +41,8 @@ class Sorter:
         sorted_as: list[Settlement | Job] = []
         joined = {one.visitor for one in before if isinstance(one, Job) and one.joins}
         for row in rows:
-            known = _introduced(row.identifiers, row.visitor, joined)
-            one = self._sort_waiting(replace(row, identifiers=known), envelopes.get(row.seq))
+            met = replace(row, identifiers=_introduced(row.identifiers)) if row.visitor in joined else row
+            one = self._sort_waiting(met, envelopes.get(row.seq))
             sorted_as.append(one)
             if isinstance(one, Job) and one.joins:
                 joined.add(one.visitor)
@@ -79,12 +79,11 @@ class Sorter:
             return replace(job, told=row.told, is_alone=row.is_alone)
         if event is None:
             return replace(end, fate=Fate.DAMAGED)
-        planned = self._plan(self.pipeline, end, event, row, since_ms=row.since_ms)
+        planned = self._plan(self.pipeline, end, event, row, since_ms=row.since_ms, is_alone=row.is_alone)
         if not isinstance(planned, Job):
             return planned
         payload = replace(planned.payload, is_backfill=_is_overtaken(row, event))
-        told_of = replace(planned, payload=payload, persons=row.persons, asks=row.asks)
-        return replace(told_of, is_alone=row.is_alone, lane=_lane(row))
+        return replace(planned, payload=payload, lane=_lane(row))
 
     def page_sorting(self, page: Page, author: Pipeline, *, is_repeat: bool) -> "PageSorting":
         """Begin to sort a page; what `author` rendered before it renders alike, and it goes alone."""
@@ -108,10 +107,9 @@ class Sorter:
         if not isinstance(event, Event):
             return event
         end = Settlement(seq=entry.seq, visitor=entry.visitor, fate=Fate.DAMAGED)
-        sorted_as = self._plan(author, end, event, entry, since_ms=entry.received_at_ms)
-        if not isinstance(sorted_as, Job):
-            return sorted_as
-        job = replace(sorted_as, persons=entry.persons, asks=entry.asks, is_alone=is_repeat)
+        job = self._plan(author, end, event, entry, since_ms=entry.received_at_ms, is_alone=is_repeat)
+        if not isinstance(job, Job):
+            return job
         if not entry.is_behind:
             return job
         behind = waiting(job, None, "behind", attempts=0)
@@ -159,12 +157,20 @@ class Sorter:
         return event if self.pipeline.is_enabled else replace(end, fate=Fate.SKIPPED)
 
     def _plan(
-        self, author: Pipeline, end: Settlement, event: Event, known: Entry | WaitingRow, *, since_ms: int
+        self,
+        author: Pipeline,
+        end: Settlement,
+        event: Event,
+        known: Entry | WaitingRow,
+        *,
+        since_ms: int,
+        is_alone: bool,
     ) -> Settlement | Job:
         identifiers = known.identifiers
         match plan(author, event, identifiers, known.granted, self._hosts):
             case Planned(payload, lane=told_lane, stripped=stripped):
-                self._metrics.stripped.labels(self.pipeline.name).inc(len(stripped))
+                if stripped:
+                    self._metrics.stripped.labels(self.pipeline.name).inc(len(stripped))
                 has_own_id = author.goes_by_own_id(identifiers)
                 is_fresh = self._clock.now_ms() - event.time_ms <= author.fresh_for_s * 1_000
                 return Job(
@@ -178,7 +184,10 @@ class Sorter:
                     lane=Lane.LIVE if is_fresh and told_lane == "live" else Lane.BACKLOG,
                     is_stranger=has_own_id and not identifiers,
                     joins=has_own_id and bool(identifiers),
+                    persons=known.persons,
+                    asks=known.asks,
                     told=known.granted,
+                    is_alone=is_alone,
                 )
             case Unmapped():
                 return replace(end, fate=Fate.UNMAPPED)
@@ -212,8 +221,9 @@ class PageSorting:
         """Give an entry's settlement or its job; None for a duplicate."""
         if self._is_killer and entry.fate is JournalFate.OPEN:
             return self._sorter.killer(entry, envelope)
-        known = _introduced(entry.identifiers, entry.visitor, self._joined)
-        met = replace(self._met(entry), identifiers=known)
+        met = self._met(entry)
+        if entry.visitor in self._joined:
+            met = replace(met, identifiers=_introduced(entry.identifiers))
         one = self._sorter.sort_entry(met, envelope, self._author, is_repeat=self._is_repeat)
         if isinstance(one, Job) and one.joins:
             self._joined.add(one.visitor)
@@ -224,7 +234,7 @@ class PageSorting:
         return self._noted(self._sorter.set_aside(self._met(entry), envelope))
 
     def _met(self, entry: Entry) -> Entry:
-        return replace(entry, is_held=entry.is_held or entry.visitor in self._held)
+        return replace(entry, is_held=True) if entry.visitor in self._held else entry
 
     def _noted(self, one: Settlement | Job | None) -> Settlement | Job | None:
         if isinstance(one, Settlement) and one.fate is Fate.HELD:
@@ -242,9 +252,9 @@ def _is_overtaken(row: WaitingRow, event: Event | None) -> bool:
     return is_cart and row.purchased_seq is not None and row.purchased_seq > row.seq
 
 
-def _introduced(identifiers: Identifiers, visitor: int, joined: set[int]) -> Identifiers:
-    """Let only the first of a visitor's events say who a stranger was."""
-    return replace(identifiers, introduces=False) if visitor in joined else identifiers
+def _introduced(identifiers: Identifiers) -> Identifiers:
+    """Let only the first of a visitor's events say who a stranger was: this one comes later."""
+    return replace(identifiers, introduces=False)
 
 
 def _event(envelope: Row | None) -> Event | None:
