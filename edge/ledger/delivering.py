@@ -17,7 +17,7 @@ from edge.ledger.releasing import (
     end_unanswered,
     hasten,
     is_marked,
-    keep_one_due,
+    keep_firsts_due,
     release_held_now,
     release_marked,
 )
@@ -284,7 +284,7 @@ class DeliveryLedger:
         strangers = {s.visitor for s in settlements if s.is_stranger and s.fate in (Fate.DELIVERED, Fate.WAITING)}
         await put(db, NOTE_STRANGER, [(self._pipeline, visitor) for visitor in strangers])
         who_wait = await fetch_in(db, WHO_WAITS, {s.visitor for s in settlements}, self._pipeline)
-        await keep_one_due(db, self._pipeline, [visitor for (visitor,) in who_wait], now_ms)
+        await keep_firsts_due(db, self._pipeline, [visitor for (visitor,) in who_wait], now_ms)
 
     async def _end_late(self, db: aiosqlite.Connection, ended: Sequence[Settlement], was: Fate, now_ms: int) -> None:
         rows = [(self._pipeline, s.seq, s.fate, s.attempts, now_ms, self._revision, s.visitor, s.reason) for s in ended]

@@ -91,7 +91,7 @@ async def erase_marked(db: aiosqlite.Connection, number: int, now_ms: int) -> No
         await db.executemany(TALLY, [(pipeline, Fate.ERASED.value, events) for pipeline, events in counts])
         ended += sum(events for _, events in counts)
     for pipeline, visitor in visitors:
-        await keep_one_due(db, pipeline, [visitor], now_ms)
+        await keep_one_due(db, pipeline, visitor, now_ms)
     await db.execute(ADD_DELIVERIES, (ended, number))
     rows = [row[:JOURNAL_WIDTH] for row in await fetch(db, MARKED, (number,)) if row[JOURNAL_WIDTH] == _check(row)]
     erased = [(*row[:JOURNAL_FATE], int(JournalFate.ERASED), *row[JOURNAL_FATE + 1 :]) for row in rows]

@@ -237,7 +237,12 @@ async def hasten(db: aiosqlite.Connection, live: Sequence[tuple[int, int, int]])
     await put(db, HASTEN, live)
 
 
-async def keep_one_due(db: aiosqlite.Connection, pipeline: int, visitors: Iterable[int], now_ms: int) -> None:
+async def keep_one_due(db: aiosqlite.Connection, pipeline: int, visitor: int, now_ms: int) -> None:
+    """Let only a visitor's first waiting event be due."""
+    await keep_firsts_due(db, pipeline, [visitor], now_ms)
+
+
+async def keep_firsts_due(db: aiosqlite.Connection, pipeline: int, visitors: Iterable[int], now_ms: int) -> None:
     """Let only the first waiting event of each visitor be due."""
     rows = [(pipeline, visitor, now_ms) for visitor in visitors]
     await put(db, BLOCK_FOLLOWERS, [row[:2] for row in rows])
@@ -321,5 +326,5 @@ async def _apply(
     await put(db, TALLY, [(pipeline, fate, events) for fate, events in counts.items() if events])
     if goes:
         await hasten(db, [row[:3] for row in goes if row[-1]][-1:])
-        await keep_one_due(db, pipeline, [visitor], now_ms)
+        await keep_one_due(db, pipeline, visitor, now_ms)
     return len(goes) + len(ends) + len(stays)

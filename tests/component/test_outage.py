@@ -83,6 +83,7 @@ async def play(world: World, upto: int, sizes: list[int]) -> Cost:
     for db in (world.room.database._db, world.room.database._reader):
         await db.set_trace_callback(asked)
     counts: list[int] = []
+    pages_before = rows(world, "page")
 
     async def minutes() -> None:
         for minute in range(0, upto, EVERY):
@@ -96,7 +97,7 @@ async def play(world: World, upto: int, sizes: list[int]) -> Cost:
             sizes.append(rss_bytes())
 
     await world.run(minutes())
-    asked_of, pages, played = world.vendor.requests, rows(world, "page"), len(counts)
+    asked_of, pages, played = world.vendor.requests, rows(world, "page") - pages_before, len(counts)
     told = (asked_of[LOST] / played, asked_of[BESIDE] / played, pages / played)
     return Cost(*told, rows(world, "settled"), sum(counts) / played)
 
