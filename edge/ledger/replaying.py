@@ -270,7 +270,8 @@ class ReplayLedger:
             await db.executemany(SEND_AGAIN, [_waiting_values(one, again, now_ms) for again in sent])
             await db.executemany(UNBURY, [(one.pipeline_id, again.seq) for again in sent])
             await db.executemany(ON_ITS_WAY, [(one.id, again.visitor, again.seq) for again in sent])
-            await keep_one_due(db, one.pipeline_id, {again.visitor for again in sent}, now_ms)
+            for visitor in {again.visitor for again in sent}:
+                await keep_one_due(db, one.pipeline_id, visitor, now_ms)
             moved = Counter(fate.value for again in sent if (fate := fates[again.seq]) is not None)
             counts = [(one.pipeline_id, fate, -events) for fate, events in moved.items()]
             await db.executemany(TALLY, [*counts, (one.pipeline_id, Fate.WAITING.value, len(sent))])
