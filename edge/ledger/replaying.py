@@ -20,7 +20,7 @@ from edge.ledger.fates import fate_at
 from edge.ledger.letters import Letters, letters_of, step
 from edge.ledger.persons import identifiers_of, vendor_ids_of
 from edge.ledger.records import JournalFate
-from edge.ledger.releasing import TALLY, keep_one_due
+from edge.ledger.releasing import TALLY, keep_firsts_due
 from edge.ledger.tombstones import erased_among
 from edge.person import Identifiers
 from edge.vendor_ids import known_at
@@ -270,8 +270,7 @@ class ReplayLedger:
             await db.executemany(SEND_AGAIN, [_waiting_values(one, again, now_ms) for again in sent])
             await db.executemany(UNBURY, [(one.pipeline_id, again.seq) for again in sent])
             await db.executemany(ON_ITS_WAY, [(one.id, again.visitor, again.seq) for again in sent])
-            for visitor in {again.visitor for again in sent}:
-                await keep_one_due(db, one.pipeline_id, visitor, now_ms)
+            await keep_firsts_due(db, one.pipeline_id, {again.visitor for again in sent}, now_ms)
             moved = Counter(fate.value for again in sent if (fate := fates[again.seq]) is not None)
             counts = [(one.pipeline_id, fate, -events) for fate, events in moved.items()]
             await db.executemany(TALLY, [*counts, (one.pipeline_id, Fate.WAITING.value, len(sent))])
