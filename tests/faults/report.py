@@ -52,7 +52,15 @@ def page(sessions: Sequence[Session]) -> str:
     """Give the whole report as Markdown."""
     ended = [one for session in sessions for one in session.ended]
     played = [one for one in ended if one.planted is None]
-    parts = [HEAD, _facts(sessions), bounds(sessions), _faults(played), _runs(played), _planted(ended), _failed(ended)]
+    parts = [
+        HEAD,
+        _facts(sessions),
+        bounds(sessions),
+        _faults(played),
+        _runs(played),
+        _planted(ended),
+        _failed(sessions),
+    ]
     return "\n".join(part for part in parts if part)
 
 
@@ -137,9 +145,11 @@ def _planted(ended: Sequence[Ended]) -> str:
     )
 
 
-def _failed(ended: Sequence[Ended]) -> str:
-    failed = [f"- {_sentence(one.test)}" for one in ended if not one.has_passed]
-    return "\n".join(["## Failed", "", *failed, ""]) if failed else "Every test of these rounds passed.\n"
+def _failed(sessions: Sequence[Session]) -> str:
+    failed = [f"- {_sentence(one.test)}" for session in sessions for one in session.ended if not one.has_passed]
+    if failed:
+        return "\n".join(["## Failed", "", *failed, ""])
+    return f"Every test of these rounds {'that came to its end ' if _cut(sessions) else ''}passed.\n"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -38,6 +38,7 @@ def test_a_loss_bounds_nothing_and_is_named():
 def test_a_round_that_was_cut_short_is_not_told_as_a_whole_one():
     told = _page(Ended("test_nothing_is_lost", True, (_run(),)), is_whole=False)
     assert "2 minutes; 1 of the rounds cut short by the limit of time" in told
+    assert "Every test of these rounds that came to its end passed." in told
 
 
 def test_a_planted_bug_is_no_loss_of_the_product():

@@ -26,7 +26,9 @@ WAIT_S = 60.0  # for what takes a second on a machine that has nothing else to d
 STOP_LIMIT_S = 5.0
 
 
-@pytest.mark.parametrize("roles", [(role,) for role in ROLES] + [pytest.param(ROLES, marks=pytest.mark.long)], ids=str)
+@pytest.mark.parametrize(
+    "roles", [(role,) for role in ROLES] + [pytest.param(ROLES, marks=pytest.mark.long)], ids=" and ".join
+)
 async def test_nothing_acknowledged_is_lost_when_a_process_is_killed_again_and_again(tmp_path, roles):
     """Visitors never tell more than a few hundred events ahead of what the vendor takes, however long a start takes."""
     rng = seeded()
