@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
@@ -47,13 +46,17 @@ def _show(found: Balance, since_ms: int, until_ms: int, out: Console) -> None:
     if not found.accepted:
         out.print("Nothing was accepted then.")
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("")
-    for name in ("accepted", *(one.name for one in found.pipelines)):
-        table.add_column(plain(name, 24), justify="right", no_wrap=True)
-    for label, of_all, each in _rows(found):
-        style = "bold red" if label == "missing" else ""
-        table.add_row(Text(label, style), of_all, *(Text(f"{count:,}" if count else "·", style) for count in each))
+    columns = _columns(found)
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("pipeline", no_wrap=True, overflow="ellipsis", max_width=24)
+    for label, _ in columns:
+        table.add_column(label, justify="right")
+    for at, one in enumerate(found.pipelines):
+        counts = [
+            Text(f"{each[at]:,}" if each[at] else "·", "bold red" if label == "missing" else "")
+            for label, each in columns
+        ]
+        table.add_row(plain(one.name, 24), *counts)
     print_trimmed(out, table)
     out.print()
     for one in found.pipelines:
@@ -63,16 +66,15 @@ def _show(found: Balance, since_ms: int, until_ms: int, out: Console) -> None:
         out.print(Text("It balances: every accepted event stands at exactly one fate in every pipeline.", "green"))
 
 
-def _rows(found: Balance) -> Sequence[tuple[str, str, list[int]]]:
-    """Give the table's rows: what, how many of all, how many in each pipeline."""
+def _columns(found: Balance) -> list[tuple[str, list[int]]]:
+    """Give the table's columns: what, and how many in each pipeline; of those with any."""
     pipelines = found.pipelines
-    rows = [("all", f"{found.accepted:,}", [found.accepted] * len(pipelines))]
-    rows.append(("duplicate", f"{found.duplicates:,}", [found.duplicates] * len(pipelines)))
-    rows += [(fate.value, "", [one.fates.get(fate, 0) for one in pipelines]) for fate in Fate]
-    rows.append(("not reached yet", "", [one.not_reached for one in pipelines]))
-    rows.append(("before it began", "", [one.before_it_began for one in pipelines]))
-    rows.append(("missing", "", [one.missing for one in pipelines]))
-    return [row for row in rows if any(row[2]) or row[0] == "all"]
+    columns = [("accepted", [found.accepted] * len(pipelines)), ("duplicate", [found.duplicates] * len(pipelines))]
+    columns += [(fate.value, [one.fates.get(fate, 0) for one in pipelines]) for fate in Fate]
+    columns.append(("unreached", [one.not_reached for one in pipelines]))
+    columns.append(("before", [one.before_it_began for one in pipelines]))
+    columns.append(("missing", [one.missing for one in pipelines]))
+    return [column for column in columns if any(column[1])]
 
 
 def _uneven(one: PipelineBalance) -> list[str]:

@@ -15,7 +15,7 @@ from edge.cli.balancing import balance
 from edge.cli.options import with_config
 from edge.cli.pipeline_files import load_leniently
 from edge.cli.screen import as_json, console, plain, print_trimmed
-from edge.cli.spans import ACCEPTED
+from edge.cli.spans import ACCEPTED, read_every_s
 from edge.cli.stores import Stores, event_of, open_stores
 from edge.cli.surroundings import surroundings
 from edge.cli.times import moment, span
@@ -72,19 +72,21 @@ class Queue:
 @click.command()
 @click.option("--json", "is_json", is_flag=True, help="One JSON object instead of the table.")
 @click.option("--watch", "is_watching", is_flag=True, help="Go on, with what changes as small plots, until Ctrl-C.")
-@click.option("--every", type=click.FloatRange(0.2, 60), default=2.0, show_default=True, help="Seconds, for --watch.")
+@click.option(
+    "--every", "every_s", metavar="SPAN", default="2s", show_default=True, callback=read_every_s, help="For --watch."
+)
 @click.option("--balance", "is_balance", is_flag=True, help="Add up what was accepted; exit 1 when it is not even.")
 @click.option("--since", metavar="WHEN", default="1d", show_default=True, help=f"For --balance: {ACCEPTED}.")
 @click.option("--until", metavar="WHEN", help="For --balance; as --since.")
 @with_config
 def queue(
-    config: Config, is_json: bool, is_watching: bool, every: float, is_balance: bool, since: str, until: str | None
+    config: Config, is_json: bool, is_watching: bool, every_s: float, is_balance: bool, since: str, until: str | None
 ) -> None:
     """Show how deep the queue is: for each pipeline what was delivered, what is open, and since when."""
     if is_balance:
         balance(config, since, until, is_json=is_json)
     if is_watching:
-        watch(config, every, is_json=is_json)
+        watch(config, every_s, is_json=is_json)
         return
     found = asyncio.run(_look(config, surroundings().clock.now_ms()))
     if is_json:

@@ -10,7 +10,7 @@ from edge.cli.watching import Course, Courses, Look, sparkline
 from edge.delivery import Response
 from edge.ledger.looking import PipelineDepth
 from tests.backroom import Backroom
-from tests.component.world import REFUSAL, World, write_files
+from tests.component.world import REFUSAL, World, build, write_files
 
 Step = Callable[[Backroom], Awaitable[object]]
 
@@ -115,3 +115,12 @@ def test_the_first_look_has_no_rate_however_much_there_was() -> None:
     courses = Courses()
     courses.add(Look(1_000, 500, 500, (PipelineDepth("k", 500, 0, None, {"delivered": 500}),), {}))
     assert (list(courses.accepted), courses.of["k"].others()) == ([0.0], 0)
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [("2", "is not a duration"), ("1ms", "a duration of at least 200ms and at most 1min"), ("5min", "at most 1min")],
+)
+def test_a_look_comes_every_span_that_has_its_unit(tmp_path: Path, told: str, why: str) -> None:
+    result = build(tmp_path).edge("queue", "--watch", "--every", told)
+    assert (result.exit_code, why in result.stderr) == (2, True)
