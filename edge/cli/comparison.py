@@ -12,7 +12,7 @@ import orjson
 from edge.cli.rehearsal import Rehearsal, rehearse
 from edge.cli.stored_events import Known
 from edge.delivery import Request
-from edge.drainer.sending import SECRET_HEADERS
+from edge.drainer.letters import SECRET_HEADERS
 from edge.foreign_links import Hosts
 from edge.pipeline import Pipeline
 

@@ -9,7 +9,7 @@ import orjson
 from edge.consent import Purpose, names_of
 from edge.delivery import Request
 from edge.destinations.base import Talkative, first_request
-from edge.drainer.sending import shown_request
+from edge.drainer.letters import shown_request
 from edge.errors import EdgeError
 from edge.event import BROWSER_SOURCE, Event, decode, from_named, named
 from edge.foreign_links import Hosts

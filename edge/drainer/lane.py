@@ -12,7 +12,8 @@ from edge.clock import Clock
 from edge.delivery import CAP_S, Fate, told_of
 from edge.drainer.batching import batch_size, is_backlog
 from edge.drainer.health import UNLIMITED, Health
-from edge.drainer.sending import HASTE_S, Job, Sender
+from edge.drainer.jobs import Job
+from edge.drainer.sending import HASTE_S, Sender
 from edge.drainer.sorting import DEATHS_BEFORE_ALONE, Sorter
 from edge.errors import StorageFull
 from edge.foreign_links import Hosts

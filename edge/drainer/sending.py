@@ -2,11 +2,9 @@
 
 import asyncio
 import math
-import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import orjson
 import structlog
 
 from edge.budget import Budget, Lane
@@ -17,7 +15,6 @@ from edge.delivery import (
     Delivered,
     Fate,
     Outcome,
-    Payload,
     Refused,
     Rejected,
     Request,
@@ -32,6 +29,8 @@ from edge.destinations.base import Choosy
 from edge.drainer.batching import batch_size, chains_of
 from edge.drainer.health import Health
 from edge.drainer.inquiring import receipt_of
+from edge.drainer.jobs import Job, waiting
+from edge.drainer.letters import UNCLEAR, letter_of
 from edge.drainer.talking import Answered, converse, worked
 from edge.errors import Interrupted
 from edge.ledger.records import Settlement
@@ -41,42 +40,9 @@ from edge.transport import Transport
 
 log = structlog.get_logger(__name__)
 
-SECRET_HEADERS = frozenset({"authorization", "access-token", "x-api-key"})
-_SECRET_QUERY = re.compile(r"(?<=[?&])(api_secret|access_token|appsecret_proof|key|token)=[^&]*")
-_SECRET_FIELD = re.compile(r"(?<![^&])(assertion|client_secret|refresh_token)=[^&]*")
-_FORM = "application/x-www-form-urlencoded"
-MAX_KEPT_CHARS = 20_000
-UNCLEAR = "answer not understood"
 UNCLEAR_WAIT_MS = 1_000
 # What is not live begins nothing later than this, so that what comes meanwhile need not wait until all of it is sent.
 HASTE_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One event on its way to one destination; `attempts` were made before.
-
-    `is_stranger`: it goes under its visitor's own id; `joins`: it says beside that who it is.
-    Denials of `asks` by one of `persons` stop it, as the visitor's do. `told` was granted when it was rendered.
-    `is_alone`: the vendor may have it already, so no other event's fate may hang on the same request. `lane` says how
-    soon it gets a turn.
-    """
-
-    seq: int
-    visitor: int
-    payload: Payload
-    since_ms: int
-    attempts: int = 0
-    event_id: str = ""
-    event_name: str = ""
-    was_unclear: bool = False
-    lane: Lane = Lane.LIVE
-    is_stranger: bool = False
-    joins: bool = False
-    persons: tuple[int, ...] = ()
-    asks: Purpose = Purpose.NONE
-    told: Purpose = Purpose.NONE
-    is_alone: bool = False
 
 
 class _NotNow(Exception):
@@ -322,57 +288,3 @@ class _Line:
         return await self._sender.next_request(
             self._jobs, request, until_s=self._until_s, is_first=is_first, has_turn=has_turn
         )
-
-
-def waiting(job: Job, due_ms: int | None, reason: str, *, attempts: int) -> Settlement:
-    """Keep a job's rendered payload for later."""
-    return Settlement(
-        seq=job.seq,
-        visitor=job.visitor,
-        fate=Fate.WAITING,
-        attempts=attempts,
-        due_at_ms=due_ms,
-        payload=job.payload.body,
-        time_ms=job.payload.time_ms,
-        since_ms=job.since_ms,
-        reason=reason,
-        is_live=job.lane is not Lane.BACKLOG,
-        is_stranger=job.is_stranger,
-        told=job.told,
-        is_alone=job.is_alone,
-    )
-
-
-def letter_of(job: Job, outcome: Rejected | Unclear, answered: Answered, *, is_shared: bool) -> DeadLetter:
-    """Write a dead letter: the request with its credentials masked, the answer as it came.
-
-    Of a request that it shared with other visitors' events the letter holds only its own part.
-    """
-    exchange = answered.about(outcome)
-    request = exchange.request if exchange else None
-    response = outcome.response if is_shared else (exchange.response if exchange else None)
-    if request and is_shared:
-        request = replace(request, body=job.payload.body)
-    return DeadLetter(
-        reason=f"{UNCLEAR}: {outcome.reason}" if isinstance(outcome, Unclear) else outcome.reason,
-        request=shown_request(request) if request else "",
-        response=_shown_response(response) if response else "",
-        payload=job.payload.body,
-    )
-
-
-def shown_request(request: Request) -> str:
-    """Give a request as JSON text, credentials masked."""
-    secret = SECRET_HEADERS | request.secret_headers
-    headers = {n: "****" if n.lower() in secret else v for n, v in request.headers.items()}
-    body = request.body.decode("utf-8", "replace")
-    if request.headers.get("Content-Type") == _FORM:
-        body = _SECRET_FIELD.sub(r"\1=****", body)
-    body = body[:MAX_KEPT_CHARS]
-    url = _SECRET_QUERY.sub(r"\1=****", request.url)
-    return orjson.dumps({"method": request.method, "url": url, "headers": headers, "body": body}).decode()
-
-
-def _shown_response(response: Response) -> str:
-    body = response.body.decode("utf-8", "replace")[:MAX_KEPT_CHARS]
-    return orjson.dumps({"status": response.status, "headers": dict(response.headers), "body": body}).decode()

@@ -7,7 +7,8 @@ from edge.budget import Lane
 from edge.clock import Clock
 from edge.delivery import DeadLetter, Fate, Payload
 from edge.drainer.health import Health
-from edge.drainer.sending import UNCLEAR, Job, waiting
+from edge.drainer.jobs import Job, waiting
+from edge.drainer.letters import UNCLEAR
 from edge.event import Event, decode
 from edge.foreign_links import Hosts
 from edge.ledger.records import Entry, JournalFate, Page, Pause, Settlement, WaitingRow

@@ -14,7 +14,7 @@ from edge.app.archives import tidy_archives
 from edge.archive_files import ArchiveFiles, Sought
 from edge.delivery import Delivered, Outcome, Payload, Retry
 from edge.destinations.base import first_request
-from edge.drainer.sending import shown_request
+from edge.drainer.letters import shown_request
 from edge.pipeline import Pipeline
 from edge.transport import HttpTransport
 from tests.conversations import over

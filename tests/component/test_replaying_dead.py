@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge.delivery import Fate, Response
-from edge.drainer.sending import UNCLEAR
+from edge.drainer.letters import UNCLEAR
 from edge.drainer.sorting import KILLER
 from edge.ledger import LedgerView
 from edge.ledger.letters import KILLER_REASON, REASON_CLASSES, UNCLEAR_REASON, Letters, letters_of

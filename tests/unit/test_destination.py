@@ -34,7 +34,7 @@ from edge.delivery import (
 )
 from edge.destinations import BUILTIN
 from edge.destinations.base import Choosy, Destination, TellsLater
-from edge.drainer.sending import shown_request
+from edge.drainer.letters import shown_request
 from edge.errors import Interrupted, TransportFailed
 from edge.pipeline import Planned
 from edge.secret import Secret

@@ -12,7 +12,8 @@ from edge.budget.turns import FLOOR_EVERY
 from edge.config import DrainerConfig
 from edge.delivery import BASE_S, Delivered, Outcome, Payload, Refused, Rejected, Retry, Throttled, Unclear, backoff_s
 from edge.drainer.health import FAILURES_TO_OPEN, MAX_PROBE_WAIT_S, REFUSED_PROBE_S
-from edge.drainer.sending import UNCLEAR_WAIT_MS, Job
+from edge.drainer.jobs import Job
+from edge.drainer.sending import UNCLEAR_WAIT_MS
 from edge.drainer.talking import Answered
 from edge.ledger.records import Settlement
 from tests.backroom import Backroom

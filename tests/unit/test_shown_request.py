@@ -3,7 +3,7 @@
 import orjson
 
 from edge.delivery import Request
-from edge.drainer.sending import shown_request
+from edge.drainer.letters import shown_request
 
 
 def test_credentials_are_masked_in_headers_and_in_the_query():

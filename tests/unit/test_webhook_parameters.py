@@ -5,7 +5,7 @@ import pytest
 from edge.delivery import Payload, Rendered
 from edge.destinations.base import first_request
 from edge.destinations.webhook import Webhook
-from edge.drainer.sending import shown_request
+from edge.drainer.letters import shown_request
 from edge.errors import ConfigErrors
 from tests.conversations import read_parameters
 
