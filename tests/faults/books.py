@@ -88,7 +88,7 @@ def stored_ids(data_dir: Path) -> set[str]:
     ids: set[str] = set()
     for _, body in _rows(data_dir, "body"):
         with suppress(ValueError):
-            ids.add(json.loads(body)["id"])
+            ids.add(json.loads(body)[0])
     return ids
 
 

@@ -43,7 +43,7 @@ def _rot(world: World, rng: random.Random) -> set[str]:
     for file in (world.service.data_dir / "spool").glob("*.segment"):
         content = bytearray(file.read_bytes())
         for body in _bodies(file):
-            if json.loads(body)["id"] in chosen:
+            if json.loads(body)[0] in chosen:
                 at = content.index(body) + rng.randrange(len(body))
                 content[at] ^= 1 << rng.randrange(8)
         file.write_bytes(content)
