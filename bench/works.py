@@ -50,7 +50,8 @@ class Taken:
 def pipeline_texts(count: int, base_url: str = "http://127.0.0.1:9", endpoint: str = "create_event") -> dict[str, str]:
     """Give the shipped pipeline's text under so many names, each with an account of its own at one address."""
     text = SHIPPED.read_text("utf-8")
-    told = text.replace("endpoint: create_event", f"endpoint: {endpoint}")
+    told = text.replace("endpoint: auto", f"endpoint: {endpoint}")
+    assert told != text, "the shipped file names its endpoint otherwise"
     return {
         f"p{number}.yaml": told.replace("name: klaviyo_events", f"name: klaviyo_events_{number}").replace(
             "${KLAVIYO_BASE_URL:-https://a.klaviyo.com}", f"{base_url}/{number}"

@@ -83,7 +83,16 @@ def _leads_away(match: re.Match[str], hosts: Hosts) -> bool:
 
 
 def _has_foreign(tree: Mapping[str, JSON], hosts: Hosts) -> bool:
-    return any(is_foreign(key, hosts) or _is_or_has_foreign(value, hosts) for key, value in tree.items())
+    """Tell whether anything has to go. Every event comes by here, so that texts without a suspect cost one search."""
+    for key, value in tree.items():
+        if _SUSPECT.search(key) and is_foreign(key, hosts):
+            return True
+        if isinstance(value, str):
+            if _SUSPECT.search(value) and is_foreign(value, hosts):
+                return True
+        elif _is_or_has_foreign(value, hosts):
+            return True
+    return False
 
 
 def _is_or_has_foreign(value: JSON, hosts: Hosts) -> bool:

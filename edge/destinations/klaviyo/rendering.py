@@ -141,8 +141,11 @@ def _identified(given: dict[str, str]) -> dict[str, str]:
 
 def _check(tree: object, path: str, level: int) -> None:
     """Raise when a list, a text or the nesting is larger than Klaviyo takes."""
-    if isinstance(tree, str) and len(tree.encode(errors="surrogatepass")) > MAX_STRING_BYTES:
-        raise Unfit(f"{path}: a text has more than {MAX_STRING_BYTES} bytes")
+    if isinstance(tree, str):
+        # A character has four bytes at most, so that a short text needs no counting.
+        if len(tree) * 4 > MAX_STRING_BYTES and len(tree.encode(errors="surrogatepass")) > MAX_STRING_BYTES:
+            raise Unfit(f"{path}: a text has more than {MAX_STRING_BYTES} bytes")
+        return
     if not isinstance(tree, dict | list):
         return
     if level > MAX_NESTING:
