@@ -52,7 +52,7 @@ def settings(environ: Mapping[str, str], folder: Path) -> tuple[Bench, frozenset
         folder,
         grace_s=QUICK_GRACE_S if is_quick else GRACE_S,
         rounds=int(told.get("ROUNDS", 7)),
-        seconds=float(told.get("SECONDS", 2)),
+        seconds=float(told.get("SECONDS", 1.2)),
         backlog=int(told.get("BACKLOG", 1_000_000)),
         is_quick=is_quick,
         stop_s=time.monotonic() + (QUICK_LIMIT_S if is_quick else LIMIT_S),

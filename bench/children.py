@@ -262,7 +262,7 @@ class Bench:
 
     folder: Path
     rounds: int = 7
-    seconds: float = 2.0
+    seconds: float = 1.2
     backlog: int = 1_000_000
     is_quick: bool = False
     stop_s: float = float("inf")
