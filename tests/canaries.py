@@ -65,7 +65,7 @@ class Parrot:
         self.asked.add(behaviour)
         match behaviour:
             case "hang":
-                await asyncio.sleep(60)
+                await asyncio.Event().wait()  # until the client or the test leaves
             case "cut":
                 assert request.transport is not None
                 request.transport.write(b"HTTP/1.1 202 kanarie\r\nContent-Length: 99\r\n\r\n" + told[:40])
