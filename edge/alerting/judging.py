@@ -88,8 +88,10 @@ class Judge:
     def judge(self, seen: Seen, now_s: float) -> Judgement:
         """Give a reading of everything that can be judged now."""
         readings = dict(self._processes(seen, now_s))
-        told = {Kind.NOT_READY, Kind.RESTARTS, Kind.NO_EVENTS}
-        readings.update(self._traffic(seen.collector, now_s))
+        told = {Kind.NOT_READY, Kind.RESTARTS}
+        if "collector" in seen.is_ready:
+            told |= {Kind.NO_EVENTS}
+            readings.update(self._traffic(seen.collector, now_s))
         if seen.collector is not None:
             told |= {Kind.SPOOL, Kind.DISK}
             readings.update(self._room(seen.collector))

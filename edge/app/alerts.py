@@ -67,7 +67,10 @@ class AlertDesk:
     def look(self) -> None:
         """Judge what is seen now, and log what changed."""
         now_s = self._clock.monotonic_s()
-        judgement = self._judge.judge(self._seen(), now_s)
+        seen = self._seen()
+        for role, is_ready in seen.is_ready.items():
+            self._metrics.ready.labels(role).set(is_ready)
+        judgement = self._judge.judge(seen, now_s)
         for change in self._alerts.observe(judgement, now_s, self._clock.now_ms()):
             _log(change)
         self._metrics.raised.clear()

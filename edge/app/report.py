@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
 from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
+
+from edge.alerting import CollectorVitals, DrainerVitals, Seen, find_vitals
 
 REPORT_EVERY_S = 1.0
 REPORT_UNREADY_EVERY_S = 0.1
@@ -25,6 +27,17 @@ class Report:
     metrics: str = ""
     fatal: str = ""
     vitals: dict[str, Any] | None = None
+
+
+def seen_in(reports: Mapping[str, Report | None], deaths: Mapping[str, int]) -> Seen:
+    """Give all that alerts are judged by; a report that is None is too old to be believed."""
+    vitals = [find_vitals(report.vitals) for report in reports.values() if report is not None]
+    return Seen(
+        next((one for one in vitals if isinstance(one, CollectorVitals)), None),
+        next((one for one in vitals if isinstance(one, DrainerVitals)), None),
+        {role: report is not None and report.is_ready for role, report in reports.items()},
+        deaths,
+    )
 
 
 def encode_report(report: Report) -> bytes:

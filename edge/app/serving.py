@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -12,6 +12,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from edge.alerting import Seen
 from edge.app.alert_memory import AlertMemory
 from edge.app.alerts import AlertDesk
 from edge.app.collecting import CollectingProcess
@@ -19,7 +20,7 @@ from edge.app.draining import DrainingProcess
 from edge.app.lock import take_lock
 from edge.app.ops import OpsListener
 from edge.app.pulse import Pulse
-from edge.app.report import Report, Reporter, exposition
+from edge.app.report import Report, Reporter, exposition, seen_in
 from edge.app.supervisor import Supervisor
 from edge.clock import SystemClock
 from edge.config import Config
@@ -79,7 +80,9 @@ async def _supervise(config: Config, arguments: Sequence[str]) -> int:
     if not await _listen(ops, config):
         return 1
     try:
-        async with _alerting(supervisor, config, metrics, stop):
+        async with _alerting(
+            lambda: seen_in(supervisor.reports(), supervisor.deaths()), "alerts.json", config, metrics, stop
+        ):
             return await supervisor.run()
     finally:
         await ops.stop()
@@ -88,18 +91,18 @@ async def _supervise(config: Config, arguments: Sequence[str]) -> int:
 
 @asynccontextmanager
 async def _alerting(
-    supervisor: Supervisor, config: Config, metrics: SupervisorMetrics, stop: asyncio.Event
+    seen: Callable[[], Seen], memory: str, config: Config, metrics: SupervisorMetrics, stop: asyncio.Event
 ) -> AsyncIterator[None]:
-    """Judge and tell beside the supervisor, which never waits for it."""
+    """Judge and tell beside the work, which never waits for it; `memory` names the file that outlives a restart."""
     transport = HttpTransport(timeout_s=ALERT_TIMEOUT_S)
     await transport.open()
     desk = AlertDesk(
         config.alerts,
         config.site.name,
-        seen=supervisor.seen,
+        seen=seen,
         transport=transport,
         clock=SystemClock(),
-        memory=AlertMemory(config.data_dir / "alerts.json"),
+        memory=AlertMemory(config.data_dir / memory),
         metrics=metrics,
         uniform=random.uniform,
         rest=Pulse(stop).rest,
@@ -148,14 +151,32 @@ async def _take_role(role: str, config: Config, stop: asyncio.Event, *, patience
 
 
 async def _with_reports(part: _Part, config: Config, report_fd: int | None, stop: asyncio.Event) -> int:
-    ops: OpsListener | None = None
     if report_fd is None:
-        if config.alerts.webhook is not None:
-            log.warning("nobody is told of alerts: a part that runs alone sends none")
-        ops = OpsListener(lambda: _only(part))
-        if not await _listen(ops, config):
-            return 1
+        return await _by_itself(part, config, stop)
     reporting = asyncio.create_task(Reporter(report_fd, part.report, stop).run())
+    try:
+        return await _guarded(part)
+    finally:
+        reporting.cancel()
+
+
+async def _by_itself(part: _Part, config: Config, stop: asyncio.Event) -> int:
+    """Run a part with an ops listener and alerts of its own; who starts it again must be somebody else."""
+    registry = CollectorRegistry()
+    metrics = SupervisorMetrics(registry)
+    ops = OpsListener(lambda: {part.role: part.report()}, lambda: exposition(registry))
+    if not await _listen(ops, config):
+        return 1
+    try:
+        async with _alerting(
+            lambda: seen_in({part.role: part.report()}, {}), f"alerts-{part.role}.json", config, metrics, stop
+        ):
+            return await _guarded(part)
+    finally:
+        await ops.stop()
+
+
+async def _guarded(part: _Part) -> int:
     try:
         return await part.run()
     except StorageError as error:
@@ -164,20 +185,12 @@ async def _with_reports(part: _Part, config: Config, report_fd: int | None, stop
     except Exception:
         log.exception("process failed")
         return 1
-    finally:
-        reporting.cancel()
-        if ops is not None:
-            await ops.stop()
 
 
 def _part(role: str, config: Config, stop: asyncio.Event) -> _Part:
     if role == "collector":
         return CollectingProcess(config, SystemClock(), stop)
     return DrainingProcess(config, os.environ, SystemClock(), stop)
-
-
-def _only(part: _Part) -> Mapping[str, Report | None]:
-    return {part.role: part.report()}
 
 
 async def _listen(ops: OpsListener, config: Config) -> bool:

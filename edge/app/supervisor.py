@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from edge.alerting import CollectorVitals, DrainerVitals, Seen, find_vitals
 from edge.app.report import Report, decode_report
 from edge.metrics import SupervisorMetrics
 
@@ -51,19 +50,9 @@ class Supervisor:
         now_s = time.monotonic()
         return {c.role: c.report if now_s - c.reported_s < REPORT_VALID_S else None for c in self._children}
 
-    def seen(self) -> Seen:
-        """Give all that alerts are judged by."""
-        reports = self.reports()
-        vitals = [find_vitals(report.vitals) for report in reports.values() if report is not None]
-        is_ready = {role: report is not None and report.is_ready for role, report in reports.items()}
-        for role, one in is_ready.items():
-            self._metrics.ready.labels(role).set(one)
-        return Seen(
-            next((one for one in vitals if isinstance(one, CollectorVitals)), None),
-            next((one for one in vitals if isinstance(one, DrainerVitals)), None),
-            is_ready,
-            {child.role: child.deaths for child in self._children},
-        )
+    def deaths(self) -> dict[str, int]:
+        """Give how often each role's process ended unasked."""
+        return {child.role: child.deaths for child in self._children}
 
     async def run(self) -> int:
         """Run until told to stop, or until a child says that starting again is of no use."""

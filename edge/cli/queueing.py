@@ -140,7 +140,7 @@ def _notes(depth: PipelineDepth, file: Pipeline | None, is_any_broken: bool) -> 
         broken = "no file that can be read has this name; a running service goes on as before, see `edge check`"
         notes.append(broken if is_any_broken else "no file has this name any more")
     elif not file.is_enabled:
-        notes.append("disabled: its events are skipped")
+        notes.append("disabled: events are skipped")
     others = [count for fate, count in depth.events.items() if fate not in (Fate.WITHHELD, Fate.UNMAPPED)]
     if depth.events.get(Fate.WITHHELD, 0) >= ALL_WITHHELD_AT and not any(others):
         needs = f" (it needs {', '.join(names_of(file.purposes))})" if file is not None else ""
@@ -198,12 +198,21 @@ def _show(found: Queue, site: str, out: Console) -> None:
         if standing.asked:
             told = f"{standing.asked:,} of the held wait for an answer about consent"
             out.print(Text(f"{plain(standing.depth.name)}: {told}", "cyan"), soft_wrap=True)
-        for note in (*standing.notes, *_afterwards_notes(standing.afterwards)):
-            out.print(Text(f"{plain(standing.depth.name)}: {note}", "yellow"), soft_wrap=True)
+    for note, names in _by_note(found.standings).items():
+        out.print(Text(f"{', '.join(names)}: {note}", "yellow"), soft_wrap=True)
     for note in found.erasures:
         out.print(Text(note, "yellow"), soft_wrap=True)
     for name in found.not_started:
         out.print(Text(f"{name}: has a file and never ran; it starts with the next `edge serve`", "yellow"))
+
+
+def _by_note(standings: Sequence[Standing]) -> dict[str, list[str]]:
+    """Give each note once, with the pipelines that it is about."""
+    found: dict[str, list[str]] = {}
+    for standing in standings:
+        for note in (*standing.notes, *_afterwards_notes(standing.afterwards)):
+            found.setdefault(note, []).append(plain(standing.depth.name))
+    return found
 
 
 def _resolver(found: Queue) -> Text:

@@ -120,4 +120,16 @@ def test_a_disabled_pipeline_and_a_healthy_head(tmp_path: Path) -> None:
     asyncio.run(fill())
     lines = world.lines("queue")
     assert lines[1] == "the resolver is at the head"
-    assert "klaviyo: disabled: its events are skipped" in lines
+    assert "klaviyo: disabled: events are skipped" in lines
+
+
+def test_what_holds_of_several_pipelines_is_said_once(tmp_path: Path) -> None:
+    world = write_files(tmp_path)
+
+    async def fill() -> None:
+        for name in ("first", "second"):
+            room = await Backroom.open(tmp_path, world.clock, pipeline=PIPELINE.replace("klaviyo\n", f"{name}\n", 1))
+            await room.close()
+
+    asyncio.run(fill())
+    assert "first, second: no file has this name any more" in world.lines("queue")

@@ -91,6 +91,13 @@ def test_no_events_are_missed_also_while_the_collector_does_not_tell() -> None:
     assert watched.see(replace(WELL, collector=None), 6 * 3_600 + 60) == raised(Kind.NO_EVENTS)
 
 
+def test_drainer_that_runs_alone_misses_no_events() -> None:
+    watched = Watched()
+    alone = replace(WELL, collector=None, is_ready={"drainer": True}, deaths={})
+    assert watched.see(alone, 7 * 3_600) == []
+    assert watched.see(replace(alone, is_ready={"drainer": False}), 180) == raised(Kind.NOT_READY, "drainer")
+
+
 def test_what_nobody_tells_of_stays_as_it_was() -> None:
     watched = Watched(Limits(not_ready_s=None, no_events_s=None))
     watched.see(pipeline(is_paused=True), 60)
