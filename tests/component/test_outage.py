@@ -33,13 +33,13 @@ OTHER_FILE = FILE.replace(LOST, BESIDE).replace("name: klaviyo\n", "name: beside
 class Cost:
     """What a played minute costs: requests by host, pages of the pipeline beside, statements in the ledger.
 
-    `settled_later` is how many of its events were settled after their page.
+    `settled_later` is how many of its events were settled after their page, being more than its rate lets through.
     """
 
     lost_requests: float
     requests: float
     pages: float
-    settled_later: int
+    settled_later: float
     statements: float
 
 
@@ -99,7 +99,7 @@ async def play(world: World, upto: int, sizes: list[int]) -> Cost:
     await world.run(minutes())
     asked_of, pages, played = world.vendor.requests, rows(world, "page") - pages_before, len(counts)
     told = (asked_of[LOST] / played, asked_of[BESIDE] / played, pages / played)
-    return Cost(*told, rows(world, "settled"), sum(counts) / played)
+    return Cost(*told, rows(world, "settled") / played, sum(counts) / played)
 
 
 async def caught_up(world: World, events: int, sizes: list[int]) -> float:
@@ -125,7 +125,7 @@ async def test_six_hours_without_a_destination_cost_the_others_nothing_and_are_m
     broken = await play(world, MINUTES, sizes)
     assert abs(broken.requests - whole.requests) <= 0.05 * whole.requests
     assert abs(broken.pages - whole.pages) <= 0.05 * whole.pages
-    assert (whole.settled_later, broken.settled_later) == (0, 0)
+    assert abs(broken.settled_later - whole.settled_later) <= 0.05 * whole.settled_later
     assert 10 <= broken.lost_requests <= 20
     assert broken.statements <= 1.1 * whole.statements
     world.vendor.down.clear()
@@ -135,6 +135,8 @@ async def test_six_hours_without_a_destination_cost_the_others_nothing_and_are_m
     assert world.vendor.asked[429] <= 0.01 * world.vendor.asked.total()
     assert world.vendor.taken_events == Counter({LOST: EVENTS, BESIDE: EVENTS})
     assert world.vendor.is_in_order
+    print(f"{EVENTS:,} events: beside {broken} against {whole}; caught up in {took_s:,.0f} s", end=" ")
+    print(f"({EVENTS / BY_BULK_PER_S:,.0f} s at its pace); at most {max(sizes) / 1e6:,.0f} MB")
     assert not IS_WHOLE or max(sizes) < MOST_RSS_BYTES
     await world.close()
 
