@@ -71,8 +71,8 @@ class PipelineDrainer:
 
     async def open(self) -> None:
         """Remember a pause from before this process, or this content of the file, began."""
-        self._sorter.paused = await self.ledger.pause()
-        reason = self._sorter.paused.reason or self._health.paused_reason
+        self._sorter.pauses = await self.ledger.pauses()
+        reason = self._sorter.pauses.reason or self._health.paused_reason
         self._metrics.paused.labels(self.pipeline.name).set(1 if reason else 0)
         if reason:
             self._health.stay_paused(reason)
@@ -273,10 +273,10 @@ class PipelineDrainer:
 
     async def _note_pause(self) -> None:
         reason = self._health.paused_reason
-        if reason == self._sorter.paused.reason:
+        if reason == self._sorter.pauses.reason:
             return
         await self.ledger.note_pause(reason, self._clock.now_ms())
-        self._sorter.paused = await self.ledger.pause()
+        self._sorter.pauses = await self.ledger.pauses()
         self._metrics.paused.labels(self.pipeline.name).set(1 if reason else 0)
         if reason:
             log.error(

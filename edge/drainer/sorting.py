@@ -11,7 +11,7 @@ from edge.drainer.jobs import Job, waiting
 from edge.drainer.letters import UNCLEAR
 from edge.event import Event, decode
 from edge.foreign_links import Hosts
-from edge.ledger.records import Entry, JournalFate, Page, Pause, Settlement, WaitingRow
+from edge.ledger.records import Entry, JournalFate, Page, Pauses, Settlement, WaitingRow
 from edge.metrics import DrainerMetrics
 from edge.person import Identifiers
 from edge.pipeline import Dead, Pipeline, Planned, SkippedBy, Unmapped, plan
@@ -27,12 +27,12 @@ TRIED_TOO_LONG = "delivery was tried for longer than max_age"
 
 
 class Sorter:
-    """Sorts for one pipeline; `paused` is its latest pause, during which events do not grow older."""
+    """Sorts for one pipeline; `pauses` are those in which its events did not grow older."""
 
     def __init__(
         self, pipeline: Pipeline, *, health: Health, clock: Clock, metrics: DrainerMetrics, hosts: Hosts | None
     ) -> None:
-        self.pipeline, self.paused = pipeline, Pause()
+        self.pipeline, self.pauses = pipeline, Pauses()
         self._health, self._clock, self._metrics, self._hosts = health, clock, metrics, hosts
 
     def sort_due(
@@ -206,7 +206,7 @@ class Sorter:
         """Tell whether an event has tried for too long; while credentials are refused that clock stands still."""
         if self._health.paused_reason is not None:
             return False
-        return self.paused.age_ms(since_ms, self._clock.now_ms()) > self.pipeline.max_age_s * 1_000
+        return self.pauses.age_ms(since_ms, self._clock.now_ms()) > self.pipeline.max_age_s * 1_000
 
 
 class PageSorting:

@@ -10,7 +10,7 @@ from edge.ledger.database import Database, checksum, fetch, fetch_in, put
 from edge.ledger.fates import encode_fates
 from edge.ledger.persons import NO_HEAD
 from edge.ledger.receipts import keep_receipts
-from edge.ledger.records import Page, Pause, Revision, Settlement, WaitingRow
+from edge.ledger.records import Page, Pauses, Revision, Settlement, WaitingRow
 from edge.ledger.releasing import (
     MARK,
     TALLY,
@@ -84,13 +84,22 @@ SELECT ?1, ?2, ?3, ?4, ?5, coalesce(
     (SELECT revision FROM waiting WHERE pipeline = ?1 AND visitor = ?7 AND seq = ?2), ?6), ?8
 """
 HURRY = "UPDATE waiting SET due_at_ms = ? WHERE pipeline = ? AND due_at_ms > ?"
-PAUSE = """
-UPDATE pipeline SET paused_at_ms = iif(paused IS NULL, ?, paused_at_ms), paused = ?, resumed_at_ms = NULL WHERE id = ?
+PAUSE = "UPDATE pipeline SET paused_at_ms = coalesce(paused_at_ms, ?), paused = ? WHERE id = ?"
+END_PAUSE = """
+INSERT OR REPLACE INTO pause (pipeline, from_ms, to_ms)
+SELECT id, paused_at_ms, ? FROM pipeline WHERE id = ? AND paused_at_ms IS NOT NULL
 """
-RESUME = "UPDATE pipeline SET paused = NULL, resumed_at_ms = ? WHERE id = ?"
+RESUME = "UPDATE pipeline SET paused = NULL, paused_at_ms = NULL WHERE id = ?"
+TRIM_PAUSES = """
+DELETE FROM pause WHERE pipeline = ?1 AND from_ms <= (
+    SELECT from_ms FROM pause WHERE pipeline = ?1 ORDER BY from_ms DESC LIMIT 1 OFFSET ?2)
+"""
+# One begins at most every quarter of an hour, so these are those of a week and more.
+KEPT_PAUSES = 1_000
 HELD_TOO_LONG = "it was held longer than hold_for, or the spool neared its cap"
 WAITED_TOO_LONG = "it waited longer than spool.keep_for in a pipeline whose file is gone"
-PAUSED = "SELECT paused, paused_at_ms, resumed_at_ms FROM pipeline WHERE id = ?"
+PAUSED = "SELECT paused, paused_at_ms FROM pipeline WHERE id = ?"
+PAUSED_BEFORE = "SELECT from_ms, to_ms FROM pause WHERE pipeline = ? ORDER BY from_ms"
 
 
 # Fates that keep something of an event, or that only its erasure brought about.
@@ -245,16 +254,19 @@ class DeliveryLedger:
         async with self._database.transaction() as db:
             await db.execute(HURRY, (now_ms, self._pipeline, now_ms))
 
-    async def pause(self) -> Pause:
-        """Give the latest pause."""
+    async def pauses(self) -> Pauses:
+        """Give when the credentials were refused, up to now."""
         async with self._database.snapshot() as db:
-            return Pause(*(await fetch(db, PAUSED, (self._pipeline,)))[0])
+            reason, from_ms = (await fetch(db, PAUSED, (self._pipeline,)))[0]
+            return Pauses(reason, from_ms, tuple(await fetch(db, PAUSED_BEFORE, (self._pipeline,))))
 
     async def note_pause(self, reason: str | None, now_ms: int) -> None:
         """Remember that the credentials were refused, or that they work again (None)."""
         async with self._database.transaction() as db:
             if reason is None:
-                await db.execute(RESUME, (now_ms, self._pipeline))
+                await db.execute(END_PAUSE, (now_ms, self._pipeline))
+                await db.execute(TRIM_PAUSES, (self._pipeline, KEPT_PAUSES))
+                await db.execute(RESUME, (self._pipeline,))
             else:
                 await db.execute(PAUSE, (now_ms, reason, self._pipeline))
 

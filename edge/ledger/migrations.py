@@ -141,7 +141,6 @@ MIGRATIONS: tuple[str, ...] = (
         rendered_by INTEGER,
         paused      TEXT,
         paused_at_ms  INTEGER,
-        resumed_at_ms INTEGER,
         by_click    INTEGER NOT NULL DEFAULT 0,
         anonymous   TEXT NOT NULL DEFAULT 'hold',
         purposes    INTEGER NOT NULL DEFAULT 0,
@@ -400,6 +399,14 @@ MIGRATIONS: tuple[str, ...] = (
         reason   TEXT NOT NULL,
         events   INTEGER NOT NULL,
         PRIMARY KEY (pipeline, hour, verdict, reason)
+    ) STRICT, WITHOUT ROWID;
+
+    -- When a pipeline's credentials were refused before, the newest ones: its events did not grow older meanwhile.
+    CREATE TABLE pause (
+        pipeline INTEGER NOT NULL,
+        from_ms  INTEGER NOT NULL,
+        to_ms    INTEGER NOT NULL,
+        PRIMARY KEY (pipeline, from_ms)
     ) STRICT, WITHOUT ROWID;
     """,
 )

@@ -268,19 +268,23 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    """A pipeline's latest pause for refused credentials; `reason` while it lasts."""
+class Pauses:
+    """When credentials were refused: now, since `from_ms` for a `reason`; and `before`, (from, to), oldest first."""
 
     reason: str | None = None
     from_ms: int | None = None
-    to_ms: int | None = None
+    before: tuple[tuple[int, int], ...] = ()
 
     def age_ms(self, since_ms: int, now_ms: int) -> int:
-        """Give how old something is, the pause not counted."""
-        if self.from_ms is None:
-            return now_ms - since_ms
-        stopped_ms = (self.to_ms or now_ms) - max(self.from_ms, since_ms)
-        return now_ms - since_ms - max(0, stopped_ms)
+        """Give how old something is, the pauses not counted."""
+        age_ms = now_ms - since_ms
+        if self.from_ms is not None:
+            age_ms -= max(0, now_ms - max(self.from_ms, since_ms))
+        for from_ms, to_ms in reversed(self.before):
+            if to_ms <= since_ms:
+                break
+            age_ms -= max(0, to_ms - max(from_ms, since_ms))
+        return age_ms
 
 
 @dataclass(frozen=True, slots=True)

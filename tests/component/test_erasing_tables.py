@@ -12,7 +12,7 @@ ERASED = {
 }
 # Numbers, moments, our own words, keyed hashes, and hashes of ids and order numbers.
 IMPERSONAL = {
-    *("resolver", "pipeline", "revision", "page", "tally", "settled", "purchase"),
+    *("resolver", "pipeline", "pause", "revision", "page", "tally", "settled", "purchase"),
     *("consent_log", "consent_head", "erasure", "erasing", "tombstone", "replaying", "receipt", "told_later"),
 }
 

@@ -49,7 +49,7 @@ async def test_every_commit_reaches_the_disk(database):
 
 
 async def test_a_full_ledger_refuses_and_still_gives_space_back(tmp_path):
-    database = Database(LedgerSettings(tmp_path / "ledger.db", max_bytes=60 * PAGE_BYTES))
+    database = Database(LedgerSettings(tmp_path / "ledger.db", max_bytes=80 * PAGE_BYTES))
     await database.open()
     with pytest.raises(StorageFull):
         for number in range(100_000):
