@@ -94,7 +94,7 @@ class Segment:
     parameters: ClassVar[Shape] = PARAMETERS
     max_event_age_s: ClassVar[float | None] = None
     anonymous_targets: ClassVar[frozenset[str]] = frozenset()
-    discloses: ClassVar[frozenset[str]] = frozenset()
+    discloses: ClassVar[frozenset[str]] = frozenset(PURPOSE_NAMES)
 
     write_key: Secret
     base_url: str = BASE_URL

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from edge.budget import Lane
 from edge.clock import Clock
+from edge.consent import Purpose
 from edge.delivery import DeadLetter, Fate, Payload
 from edge.drainer.health import Health
 from edge.drainer.jobs import Job, waiting
@@ -68,10 +69,11 @@ class Sorter:
         if row.deaths >= DEATHS_BEFORE_ALONE + DEATHS_BEFORE_DEAD:
             dead = self._dead(end, event, KILLER, row.payload or b"")
             return replace(dead, time_ms=row.time_ms, told=row.told)
-        tells_too_much = row.payload is not None and bool(row.told & ~row.granted & self.pipeline.discloses)
-        if tells_too_much and event is None:
+        withdrawn = row.told & ~row.granted if row.payload is not None else Purpose.NONE
+        if withdrawn & self.pipeline.discloses and event is None:
             return replace(end, fate=Fate.WITHHELD, reason=TOLD_TOO_MUCH)
-        if row.payload is not None and not tells_too_much:
+        # The file may map what was answered, or vendors' ids, which have purposes of their own: so rather anew.
+        if row.payload is not None and not (withdrawn and event is not None):
             payload = Payload(row.payload, row.time_ms, _is_overtaken(row, event))
             event_id, name = (event.id, event.canonical_name) if event else ("", "")
             was_unclear = row.reason.startswith(UNCLEAR)

@@ -1,6 +1,7 @@
 """Payloads that tell a vendor what was answered: a purpose withdrawn since is not told as granted."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from edge.consent import names_of
 from edge.delivery import Conversation, Fate, Payload, Rejected, Rendered, Response
 from edge.ledger.database import fetch
-from tests.backroom import GRANTED, Backroom
+from tests.backroom import GRANTED, PIPELINE, Backroom
 from tests.component.world import USER
 
 BUSY = Response(503, {}, b"")
@@ -73,6 +74,26 @@ async def test_a_repeat_without_a_withdrawal_keeps_its_bytes_whatever_is_known_b
     await room.work()
     assert room.transport.requests[0] == room.transport.requests[1]
     assert told(room) == [ALL, ALL]
+
+
+async def test_a_repeat_goes_without_what_its_file_maps_of_a_withdrawn_purpose(tmp_path: Path) -> None:
+    """The destination itself tells nothing of purposes: the file does, by what was answered and by a vendor's id."""
+    maps = (
+        "{metric: Viewed Product, properties: {Ads: {source: consent.advertising}, Click: {source: context.ids.gclid}}}"
+    )
+    text = re.sub(r"(?m)^  view_item: .*$", lambda _: f"  view_item: {maps}", PIPELINE)
+    room = await Backroom.open(tmp_path, pipeline=text)
+    room.transport.answers = [BUSY]
+    await room.identify(1, email=USER)
+    await room.store(1, "view_item", vendor_ids={"gclid": "Cj0KCQiA-abc"})
+    await room.work()
+    await room.store(1, "consent", consent={**GRANTED, "advertising": "denied"})
+    room.clock.advance(600)
+    await room.work()
+    said = [body["properties"] for body in room.transport.bodies]
+    assert said == [{"Ads": True, "Click": "Cj0KCQiA-abc"}, {"Ads": False}]
+    assert len(set(room.transport.ids)) == 1
+    await room.close()
 
 
 async def test_what_cannot_be_rendered_anew_is_withheld_and_says_so(room: Backroom) -> None:

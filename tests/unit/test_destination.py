@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -264,6 +265,18 @@ def test_probe_where_there_is_one_gives_one_outcome_whatever_is_answered(integra
         conversation = golden(integration).destination().probe(NOW_MS)
         if conversation is not None:
             check_outcomes(talk(conversation, cycle([answer]))[1], 1)
+
+
+@pytest.mark.parametrize("file", case_files(), ids=lambda file: file.stem)
+def test_purposes_whose_answers_stand_in_a_payload_are_declared(file: Path) -> None:
+    """Else a payload that waits would go on telling of a purpose that was withdrawn since."""
+    case = load_case(file)
+    pipeline = pipeline_of(case)
+    made = planned({**case, "granted": list(PURPOSE_NAMES)}, pipeline)
+    for name, purpose in PURPOSE_NAMES.items():
+        others = [other for other in PURPOSE_NAMES if other != name]
+        if not purpose & (pipeline.purposes | pipeline.discloses):
+            assert planned({**case, "granted": others}, pipeline) == made, name
 
 
 def inquire(destination: TellsLater, answers: Iterator[Heard]) -> object:
