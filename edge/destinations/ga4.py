@@ -227,26 +227,22 @@ def _quoted(text: str) -> str:
 def _grouped(payloads: Sequence[Payload]) -> list[list[int]]:
     """Give the places of payloads that may share a request, each group and the groups of one visitor in order.
 
-    Together go events under the same head (visitor, consent, …); a purchase goes with purchases alone, because only
-    those may be repeated together.
+    Together go neighbours among one visitor's events that have the same head (consent, …); a purchase goes with
+    purchases alone, because only those may be repeated together.
     """
     groups: list[list[int]] = []
-    latest: dict[bytes, tuple[bool, int, list[int]]] = {}
+    latest: dict[str, tuple[object, int, list[int]]] = {}
     for place, payload in enumerate(payloads):
-        body = orjson.loads(payload.body)
-        may_repeat = body.pop("events")[0]["name"] == REPEATABLE
-        head = orjson.dumps(body)
-        kind, size_bytes, group = latest.get(head, (may_repeat, 0, []))
-        if (
-            not group
-            or kind != may_repeat
-            or len(group) >= MAX_EVENTS
-            or size_bytes + len(payload.body) >= MAX_BODY_BYTES
-        ):
-            size_bytes, group = 0, []
+        head = orjson.loads(payload.body)
+        kind = head.pop("events")[0]["name"] == REPEATABLE, head
+        visitor = head["client_id"]
+        last_kind, size_bytes, group = latest.get(visitor, (None, 0, []))
+        size_bytes += len(payload.body)
+        if kind != last_kind or len(group) >= MAX_EVENTS or size_bytes >= MAX_BODY_BYTES:
+            size_bytes, group = len(payload.body), []
             groups.append(group)
         group.append(place)
-        latest[head] = (may_repeat, size_bytes + len(payload.body), group)
+        latest[visitor] = (kind, size_bytes, group)
     return groups
 
 

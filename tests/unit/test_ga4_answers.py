@@ -88,6 +88,12 @@ def test_order_goes_alone_and_at_its_place_among_its_visitors_events() -> None:
     assert asked == [[1], ["purchase"], [2]]
 
 
+def test_visitors_events_stay_in_order_where_what_is_said_of_it_changes_and_changes_back() -> None:
+    """An event must not share the request of an earlier one past another of its visitor."""
+    asked, _ = told([view(1), view(2, **VIEW.profile, plan="tea"), view(3), view(4, **OTHER)], GOOD, GOOD, GOOD, GOOD)
+    assert asked == [[1], [2], [3], [4]]
+
+
 def test_request_has_at_most_25_events_and_130_kb() -> None:
     assert [len(one) for one in told([view(n) for n in range(60)], GOOD, GOOD, GOOD)[0]] == [25, 25, 10]
     items = [{"item_id": "x" * 100} | {f"own{n}": "y" * 100 for n in range(9)}] * 60
