@@ -180,6 +180,14 @@ def test_jobs_end_at_five_megabytes_and_a_throttled_one_stops_the_rest() -> None
     assert outcomes == [Delivered(202)] * 2 + [Throttled(9.0)] * 4
 
 
+@pytest.mark.parametrize("answer", [CUT, Response(503, {}, b""), Response(200, {}, b"")])
+def test_nothing_follows_a_job_whose_events_go_again(answer: Response | Exception) -> None:
+    """Its visitors may have later events in the next one, which would overtake."""
+    requests, outcomes = with_answers(KLAVIYO.deliver([order(number, 600) for number in range(3)], NOW_MS), answer)
+    assert len(requests) == 1
+    assert not any(isinstance(outcome, Delivered) for outcome in outcomes)
+
+
 def order(number: int, lines: int) -> Payload:
     """Render an order with an Ordered Product a line."""
     items = [{"sku": f"s-{n}"} for n in range(lines)]

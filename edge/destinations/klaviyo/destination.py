@@ -238,8 +238,8 @@ class Klaviyo:
         found: dict[bulk.Entry, Outcome] = {}
         for job in bulk.jobs_within_limits(entries):
             yield from self._job(job, found)
-            if any(isinstance(found[entry], Throttled | Refused) for entry in job):
-                break
+            if any(is_open(found[entry]) for entry in job):
+                break  # a later event of a visitor must not overtake an earlier one
         stopped = next((one for one in found.values() if isinstance(one, Throttled | Refused)), None)
         for entry, first in repeats:
             found[entry] = _as_first(entry, first, found)
