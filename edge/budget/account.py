@@ -58,9 +58,12 @@ class Budget:
             counter.pace.told(now_s, quota)
 
     def throttle(self, now_s: float, after_s: float) -> None:
-        """The vendor said 429: nobody of this account asks again before `after_s` seconds are over."""
+        """The vendor said 429, or the same in words of its own: nobody asks again before `after_s` seconds are over."""
         self._not_before_s = max(self._not_before_s, now_s + min(after_s, MAX_PAUSE_S))
+        is_known = any(counter.pace.was_refused(now_s) for counter in self._counters.values())
         for counter in self._counters.values():
+            if not is_known:  # no status said which rate it was
+                counter.pace.refused(now_s)
             counter.drain(now_s)
 
     def pause_s(self, now_s: float) -> float:

@@ -46,9 +46,13 @@ class Pace:
         """Count a request of ours."""
         self._sent.add(now_s)
 
+    def was_refused(self, now_s: float) -> bool:
+        """Tell whether the vendor has answered 429 just now."""
+        return now_s - self._refused_at_s < TOGETHER_S
+
     def refused(self, now_s: float) -> None:
         """The vendor answered 429."""
-        if now_s - self._refused_at_s >= TOGETHER_S:
+        if not self.was_refused(now_s):
             self._rise(now_s)
             self._refused_at_s = now_s
             self._now = max(1.0, FLOOR * self._declared, LESS * self._now)

@@ -170,6 +170,21 @@ def test_a_429_makes_an_account_slower_and_quiet_minutes_bring_its_pace_back():
     assert budget.per_min(1.0, "bulk") == SHARE * 150
 
 
+def test_a_throttling_without_the_status_429_makes_an_account_slower_too():
+    """Meta and TikTok say it with a code in the body, under other statuses."""
+    budget = Budget(a_tenth())
+    budget.answered(0.0, "", 400, {})
+    budget.throttle(0.0, 1.0)
+    assert 0.69 * OURS < budget.per_min(0.0) < 0.72 * OURS
+
+
+def test_a_throttling_that_its_status_told_already_slows_that_rate_alone_and_once():
+    budget = Budget(a_tenth())
+    budget.answered(0.0, "bulk", 429, {})
+    budget.throttle(0.0, 1.0)
+    assert (budget.per_min(0.0), round(budget.per_min(0.0, "bulk"))) == (OURS, 84)
+
+
 def test_429s_alone_teach_the_pace_that_others_leave():
     """A vendor whose answers say nothing of its limits, and another integration that eats half of them."""
     asking = AskingVendor(Budget(a_tenth()), others_per_min=175, says_its_limits=False)
