@@ -128,7 +128,7 @@ class DrainerMetrics:
         self.resolver_cursor = gauge("edge_resolver_cursor", "The last resolved sequence number.")
         self.resolver_lag = gauge("edge_resolver_lag_seconds", "How far decisions may lie behind arrivals.")
         self.oldest = gauge(
-            "edge_pipeline_oldest_seconds", "Age of the oldest event that is behind or waiting.", "pipeline"
+            "edge_pipeline_oldest_seconds", "How long the oldest event is behind or waiting.", "pipeline"
         )
 
 

@@ -18,7 +18,7 @@ class CollectorVitals:
 
 @dataclass(frozen=True, slots=True)
 class PipelineVitals:
-    """`oldest_s` is the age of its oldest event that is behind or waiting; held ones wait for a person, not for us."""
+    """`oldest_s` is how long its oldest event is behind or waiting; held ones wait for a person, not for us."""
 
     is_paused: bool = False
     oldest_s: float = 0.0

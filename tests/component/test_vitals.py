@@ -6,6 +6,7 @@ from prometheus_client import generate_latest
 from edge.alerting import DrainerVitals, PipelineVitals, find_vitals
 from edge.app.vitals import VitalSigns
 from edge.delivery import Response
+from edge.ledger.ages import LOOKED_AT, read_standings
 from tests.folder_room import FolderRoom, edited
 
 
@@ -40,6 +41,39 @@ async def test_age_is_that_of_the_oldest_event_that_is_behind_or_waiting_and_not
     await vitals.look()
     assert {one.oldest_s for one in vitals.now().pipelines.values()} == {60.0}
     assert room.counted("edge_pipeline_oldest_seconds", pipeline="klaviyo") == 60.0
+
+
+async def test_what_was_released_or_is_sent_again_waits_since_then_and_not_since_it_was_accepted(room):
+    """Else each replay of old letters would wake somebody at night."""
+    vitals, inner = signs(room), room.room
+    await inner.store(9, "view_item")
+    await inner.resolve()
+    await room.work()
+    inner.clock.advance(5 * 86_400)
+    inner.transport.always = Response(503, {}, b"")
+    await inner.identify(9, email="visitor@shop.example")
+    await inner.resolve()
+    inner.clock.advance(3)
+    await vitals.look()
+    assert {one.oldest_s for one in vitals.now().pipelines.values()} == {3.0}
+
+
+@pytest.mark.parametrize(("late", "oldest_ms"), [(0, 50), (LOOKED_AT - 1, 50), (LOOKED_AT, 1)])
+async def test_nothing_that_waits_behind_others_is_taken_for_younger_than_it_is(room, late: int, oldest_ms: int):
+    """One that waits since its acceptance at 50, behind others that were accepted before and released at 1,000."""
+    rows = [*((seq, 1_000, seq) for seq in range(1, late + 1)), (late + 1, 50, 50)]
+    async with room.room.database.transaction() as db:
+        for seq, since_ms, received_ms in rows:
+            await db.execute(
+                "INSERT INTO waiting (pipeline, visitor, seq, since_ms, attempts, time_ms, reason, checksum)"
+                " VALUES (1, ?1, ?1, ?2, 0, 0, '', 0)",
+                (seq, since_ms),
+            )
+            await db.execute("INSERT INTO journal VALUES (?, x'', NULL, 0, 0, '', 0, 0, ?, 0)", (seq, received_ms))
+        await db.execute("UPDATE pipeline SET cursor = ?", (late + 1,))
+    standings = await read_standings(room.room.folder / "ledger.db")
+    assert standings is not None
+    assert next(one.oldest_ms for one in standings.values()) == oldest_ms
 
 
 async def test_dead_letters_paused_pipelines_and_refused_files_are_told(room):
