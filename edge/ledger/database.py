@@ -110,11 +110,11 @@ class Database:
         """
         async with self._look:
             try:
-                await self._reader.execute("BEGIN")
                 try:
+                    await self._reader.execute("BEGIN")
                     yield self._reader
                 finally:
-                    await self._reader.execute("COMMIT")
+                    await self._reader.rollback()
             except sqlite3.Error as error:
                 raise StorageFailed(f"the ledger cannot be read: {error}") from error
 
@@ -143,8 +143,8 @@ class Database:
         return not is_busy
 
     async def _leave_transaction(self) -> None:
-        if self._db.in_transaction:
-            await self._db.execute("ROLLBACK")
+        """Roll back what may be open: whoever was cancelled does not know whether its last statement ran yet."""
+        await self._db.rollback()
 
 
 async def open_read_only(path: Path) -> aiosqlite.Connection:
