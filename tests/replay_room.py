@@ -17,10 +17,11 @@ ALL_LETTERS, ALL_STORED = Letters(), Stored(1, EVER)
 
 @dataclasses.dataclass
 class ReplayRoom:
-    """`is_blocked`: the pipeline's destination is to be left alone."""
+    """`is_blocked`: the pipeline's destination is to be left alone; `asks_lane`: where its drainer says so, too."""
 
     room: Backroom
     is_blocked: bool = False
+    asks_lane: bool = False
 
     def __post_init__(self) -> None:
         self.restart()
@@ -33,7 +34,7 @@ class ReplayRoom:
             self.ledger,
             spool=self.room.reader,
             find=self._find,
-            is_blocked=lambda _: self.is_blocked,
+            is_blocked=lambda _: self.is_blocked or (self.asks_lane and self.room.lane.is_blocked),
             clock=self.room.clock,
             hosts=HOSTS,
         )

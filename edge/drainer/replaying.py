@@ -153,10 +153,11 @@ class Replayer:
         return has_worked
 
     async def _go_on(self, one: Replay) -> bool:
-        pipeline, room = self._find(one.pipeline), MAX_ON_ITS_WAY - one.open
-        if pipeline is None or one.cursor >= one.last or room < MAX_ON_ITS_WAY // 2 or self._is_blocked(one.pipeline):
+        pipeline = self._find(one.pipeline)
+        if pipeline is None or one.cursor >= one.last:
             return False
-        if await self._ledger.behind(one) > MAX_BEHIND:
+        room = await self._room(one)
+        if not room:
             return False
         limit = room if one.kind == "dead" else LOOK_EVENTS
         candidates, upto = await self._ledger.look(one, limit)
@@ -168,6 +169,17 @@ class Replayer:
             chosen, left_out = self._sort(pipeline, one, candidates, envelopes)
         await self._ledger.send(one, chosen, left_out, upto=upto, now_ms=self._clock.now_ms())
         return True
+
+    async def _room(self, one: Replay) -> int:
+        """Give how many more may be on their way.
+
+        While the destination is left alone a single one: where nothing else is open it shows when that works again.
+        """
+        behind, is_any_waiting = await self._ledger.open_of(one)
+        if self._is_blocked(one.pipeline):
+            return 0 if behind or is_any_waiting else 1
+        room = MAX_ON_ITS_WAY - one.open
+        return room if behind <= MAX_BEHIND and room >= MAX_ON_ITS_WAY // 2 else 0
 
     def _sort(
         self, pipeline: Pipeline, one: Replay, candidates: Sequence[Candidate], envelopes: Mapping[int, Row]

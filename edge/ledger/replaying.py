@@ -60,7 +60,10 @@ MOVE = "UPDATE replay SET cursor = ?, chosen = chosen + ?, anew = anew + ?, left
 NOTE = "UPDATE replay SET outcomes = ? WHERE id = ?"
 # What was asked for may name somebody: it goes as soon as nobody needs it.
 END = "UPDATE replay SET done_at_ms = ?, wanted = '{}' WHERE id = ?"
-BEHIND = "SELECT r.cursor - p.cursor FROM pipeline p CROSS JOIN resolver r WHERE p.id = ?"
+OPEN_OF = """
+SELECT r.cursor - p.cursor, EXISTS (SELECT 1 FROM waiting w WHERE w.pipeline = p.id)
+FROM pipeline p CROSS JOIN resolver r WHERE p.id = ?
+"""
 
 Kind: TypeAlias = Literal["dead", "stored"]
 # Why an event is not sent again; a closed set, as screens show it.
@@ -228,10 +231,11 @@ class ReplayLedger:
         async with self._database.snapshot() as db:
             return _replay((await fetch(db, OF_ID, (number,)))[0])
 
-    async def behind(self, one: Replay) -> int:
-        """Give how many live events its pipeline has not come to."""
+    async def open_of(self, one: Replay) -> tuple[int, bool]:
+        """Give how many live events its pipeline has not come to, and whether any event waits in it."""
         async with self._database.snapshot() as db:
-            return int((await fetch(db, BEHIND, (one.pipeline_id,)))[0][0])
+            behind, is_any_waiting = (await fetch(db, OPEN_OF, (one.pipeline_id,)))[0]
+            return behind, bool(is_any_waiting)
 
     async def look(self, one: Replay, limit: int) -> tuple[list[Candidate], int]:
         """Give the next candidates, and up to where was looked; a bounded look."""

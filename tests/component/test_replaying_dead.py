@@ -142,7 +142,10 @@ async def test_only_a_few_are_on_their_way_and_none_while_the_pipeline_is_behind
     await bury(room, 120)
     again = ReplayRoom(room, is_blocked=True)
     number = await again.ask_dead()
+    await room.store(2, "view_item")
+    await room.resolve()
     assert not await again.replayer.step()
+    await room.work()
     again.is_blocked = False
     for _ in range(150):
         await room.store(2, "page_view")
@@ -152,6 +155,21 @@ async def test_only_a_few_are_on_their_way_and_none_while_the_pipeline_is_behind
     assert await again.replayer.step()
     assert not await again.replayer.step()
     assert (await again.ledger.find(number)).open == 50
+
+
+async def test_a_replay_tries_by_itself_whether_a_destination_works_again_where_nothing_else_is_open(room):
+    """Else nobody would find out before the next live event, and whoever mended it at night would wait till morning."""
+    await bury(room, 60)
+    while not room.health.is_open:
+        room.health.failed(room.clock.monotonic_s())
+    again = ReplayRoom(room, asks_lane=True)
+    number = await again.ask_dead()
+    assert await again.replayer.step()
+    assert not await again.replayer.step()
+    assert (await again.ledger.find(number)).open == 1
+    room.clock.advance(10)
+    done = await again.done(number)
+    assert (done.chosen, dict(done.outcomes)) == (60, {"delivered": 60})
 
 
 async def test_a_letter_that_somebody_drops_meanwhile_stays_dropped(room):
