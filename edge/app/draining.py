@@ -87,6 +87,7 @@ class DrainingProcess:
         await self._transport.open()
         self._resolver = self._make_resolver()
         await self._resolver.open()
+        self._metrics.resolver_cursor.set(self._resolver.cursor)
         self._lanes = self._make_lanes()
         self._reloader = self._make_reloader()
         await self._reloader.open()

@@ -70,7 +70,8 @@ class PipelineDrainer:
         self._authors: dict[int, Pipeline | None] = {}
 
     async def open(self) -> None:
-        """Remember a pause from before this process, or this content of the file, began."""
+        """Show where it stands; remember a pause from before this process, or this content of the file, began."""
+        self._metrics.cursor.labels(self.pipeline.name).set(await self.ledger.cursor())
         self._sorter.pauses = await self.ledger.pauses()
         reason = self._sorter.pauses.reason or self._health.paused_reason
         self._metrics.paused.labels(self.pipeline.name).set(1 if reason else 0)

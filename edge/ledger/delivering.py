@@ -121,6 +121,12 @@ class DeliveryLedger:
         """Give a content that delivered before."""
         return await revision_at(self._database, number)
 
+    async def cursor(self) -> int:
+        """Give the last sequence number that it has passed."""
+        async with self._database.snapshot() as db:
+            seq: int = (await fetch(db, PLACE, (self._pipeline,)))[0][0]
+            return seq
+
     async def look(self, limit: int) -> Page | None:
         """Give the next page without taking it; None when the journal has no more.
 

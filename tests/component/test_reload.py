@@ -107,6 +107,19 @@ async def test_a_new_file_starts_with_the_newest_event(room):
     assert room.counted("edge_pipeline_reloads_total", result="started") == 1
 
 
+async def test_a_pipeline_that_settles_nothing_after_a_restart_shows_where_it_stands(room):
+    """On a dashboard it is the one that is looked for."""
+    await room.view()
+    await room.work()
+    room.room.transport.always = DOWN
+    await room.view()
+    await room.room.resolve()
+    await room.restart()
+    assert room.counted("edge_pipeline_cursor", pipeline="klaviyo") is None
+    await room.lanes.drainers[0].open()
+    assert room.counted("edge_pipeline_cursor", pipeline="klaviyo") == 2
+
+
 async def test_a_removed_file_ends_its_pipeline_and_what_waits_goes_on_when_it_comes_back(room):
     room.room.transport.always = DOWN
     event = await room.view()

@@ -35,8 +35,10 @@ async def test_a_running_drainer_sends_a_letter_again_and_tells_its_end(tmp_path
     while not (tmp_path / "control.sock").exists():
         await asyncio.sleep(0.02)
     result = await asyncio.to_thread(world.edge, "dead", "replay", "dead-1", "--yes", "--json")
+    cursor = next(line for line in process.report().metrics.splitlines() if line.startswith("edge_resolver_cursor "))
     stop.set()
     assert await running == 0
+    assert float(cursor.split()[1]) == process.report().detail["resolved_to"] > 0, "nothing was resolved since it began"
     await runner.cleanup()
     assert result.exit_code == 0, result.output
     assert '"outcomes":{"delivered":1}' in result.stdout

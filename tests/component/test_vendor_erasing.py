@@ -79,6 +79,7 @@ async def test_the_vendor_is_asked_when_what_was_on_its_way_has_arrived_and_then
     }
     assert [(one.state, one.attempts) for one in await vendors.calls()] == [("done", 1)]
     assert holding(tmp_path, HERS) == []
+    assert vendors.room.metrics.erasures._value.get() == 1, "one person, whose last state began anew with the answer"
     await vendors.room.close()
 
 
