@@ -63,7 +63,7 @@ class Lanes:
 
     def __init__(self, parts: LaneParts) -> None:
         self._parts = parts
-        self._budgets: dict[str, Budget] = {}
+        self._budgets: dict[tuple[str, str], Budget] = {}
         self._lanes: dict[str, _Lane] = {}
         self._stepping: dict[str, _Lane] = {}
 
@@ -161,7 +161,8 @@ class Lanes:
 
     def _lane(self, pipeline: Pipeline, ledger: DeliveryLedger, health: Health) -> _Lane:
         parts, destination = self._parts, pipeline.destination
-        budget = self._budgets.setdefault(destination.account, Budget(destination.rate, share=parts.account_share))
+        account = pipeline.integration, destination.account  # one key may open several vendors behind one proxy
+        budget = self._budgets.setdefault(account, Budget(destination.rate, share=parts.account_share))
         sender = Sender(
             pipeline,
             transport=parts.transport,

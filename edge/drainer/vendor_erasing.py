@@ -46,15 +46,20 @@ def without_calls(pipelines: Iterable[Pipeline], names: Sequence[Named]) -> list
     """
     pipelines = [one for one in pipelines if not isinstance(one.destination, KeepsFiles)]
     asked = {call.pipeline for call in calls_for(pipelines, names)}
-    accounts = {one.destination.account for one in pipelines if one.name in asked}
-    return [one.name for one in pipelines if one.destination.account not in accounts]
+    accounts = {_account(one) for one in pipelines if one.name in asked}
+    return [one.name for one in pipelines if _account(one) not in accounts]
 
 
 def _first_of_accounts(pipelines: Iterable[Pipeline]) -> list[Pipeline]:
-    found: dict[str, Pipeline] = {}
+    found: dict[tuple[str, str], Pipeline] = {}
     for pipeline in pipelines:
-        found.setdefault(pipeline.destination.account, pipeline)
+        found.setdefault(_account(pipeline), pipeline)
     return list(found.values())
+
+
+def _account(pipeline: Pipeline) -> tuple[str, str]:
+    """Name an account; one key may open several vendors behind one proxy."""
+    return pipeline.integration, pipeline.destination.account
 
 
 class VendorEraser:

@@ -13,6 +13,7 @@ from edge.errors import TransportFailed
 from edge.ledger import revisions
 from edge.ledger.database import fetch, open_read_only
 from tests.backroom import PIPELINE, TAKEN
+from tests.component.test_vendor_erasing import META
 from tests.folder_room import VIEWED, VISITOR, FolderRoom, edited
 
 DOWN = TransportFailed("the connection was refused")
@@ -118,6 +119,18 @@ async def test_a_pipeline_that_settles_nothing_after_a_restart_shows_where_it_st
     assert room.counted("edge_pipeline_cursor", pipeline="klaviyo") is None
     await room.lanes.drainers[0].open()
     assert room.counted("edge_pipeline_cursor", pipeline="klaviyo") == 2
+
+
+async def test_vendors_behind_one_proxy_with_one_key_have_rates_of_their_own(tmp_path):
+    """As in the sandbox: Klaviyo's calls for profiles and jobs count by rates that no other vendor has."""
+    text = edited().replace("events:\n", "events:\n  identify: {}\n")
+    room = await FolderRoom.open(tmp_path, another=META, klaviyo=text)
+    event = await room.room.identify(1, email=VISITOR)
+    room.room.transport.always = Response(201, {}, b"")
+    await room.room.resolve()
+    await room.work()
+    assert (await room.fates(event))["klaviyo"].fate is Fate.DELIVERED
+    await room.close()
 
 
 async def test_a_removed_file_ends_its_pipeline_and_what_waits_goes_on_when_it_comes_back(room):

@@ -18,6 +18,13 @@ from tests.eraser_room import EraserRoom, holding
 from tests.klaviyo_requests import Account
 
 HERS = "visitor@shop.example"
+META = """
+name: meta
+integration: meta-conversions-api
+parameters: {pixel_id: "123456789012345", access_token: "${KEY}", base_url: "http://klaviyo.test"}
+global: {profile: {em: {source: context.traits.email}}}
+events: {view_item: {event_name: ViewContent}}
+"""
 TAKEN = Response(202, {}, b"")
 
 
@@ -162,6 +169,11 @@ def test_an_account_is_asked_once_and_who_offers_no_call_for_an_identifier_is_na
     assert without_calls([one, same, other], names[2:]) == ["klaviyo", "again", "other"]
     archive = compile_pipeline("name: a\nintegration: archive\nevents: {'*': {}}\n", "a.yaml", ENVIRON)
     assert without_calls([archive, other], names[2:]) == ["other"]
+    # Another vendor behind the same proxy with the same key, as in the sandbox, is another account.
+    meta = compile_pipeline(META, "meta.yaml", ENVIRON)
+    assert meta.destination.account == one.destination.account
+    assert without_calls([one, meta], names) == ["meta"]
+    assert calls_for([meta, one], names) == calls_for([one], names) != []
 
 
 async def test_the_fake_klaviyo_erases_the_profile_that_our_request_names(tmp_path):
