@@ -40,7 +40,8 @@ class Housekeeping:
             expired += page
         if self._used_share() > CRITICAL_SHARE:
             early = await ledger.expire_held(now_ms + 1, EXPIRE_PAGE, now_ms)
-            log.warning("held events expired early: the spool nears its cap", pipeline=pipeline.name, events=early)
+            if early:
+                log.warning("held events expired early: the spool nears its cap", pipeline=pipeline.name, events=early)
             expired += early
         return expired
 
