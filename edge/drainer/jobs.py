@@ -10,7 +10,7 @@ from edge.ledger.records import Settlement
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One event on its way to one destination; `attempts` were made before.
+    """One event on its way to one destination; `attempts` were made before, and `reason` says why it goes again.
 
     `is_stranger`: it goes under its visitor's own id; `joins`: it says beside that who it is.
     Denials of `asks` by one of `persons` stop it, as the visitor's do. `told` was granted when it was rendered.
@@ -25,7 +25,7 @@ class Job:
     attempts: int = 0
     event_id: str = ""
     event_name: str = ""
-    was_unclear: bool = False
+    reason: str = ""
     lane: Lane = Lane.LIVE
     is_stranger: bool = False
     joins: bool = False

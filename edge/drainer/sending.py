@@ -244,7 +244,7 @@ class Sender:
                 return waiting(job, now_ms + round(after_s * 1_000), "429", attempts=job.attempts)
             case Refused(reason):
                 return waiting(job, now_ms, reason, attempts=job.attempts)
-            case Unclear(reason, is_final=False) if not job.was_unclear:
+            case Unclear(reason, is_final=False) if not job.reason.startswith(UNCLEAR):
                 return waiting(job, now_ms + UNCLEAR_WAIT_MS, f"{UNCLEAR}: {reason}", attempts=job.attempts + 1)
             case Unclear() | Rejected():
                 return replace(self._end(job, Fate.DEAD), letter=letter)
@@ -268,7 +268,7 @@ class Sender:
         )
 
     def _stay_behind(self, job: Job) -> Settlement:
-        return waiting(job, self._clock.now_ms(), "behind", attempts=job.attempts)
+        return waiting(job, self._clock.now_ms(), job.reason or "behind", attempts=job.attempts)
 
 
 def _haste(chain: Sequence[Sequence[Job]]) -> Lane:

@@ -9,7 +9,6 @@ from edge.consent import Purpose
 from edge.delivery import DeadLetter, Fate, Payload
 from edge.drainer.health import Health
 from edge.drainer.jobs import Job, waiting
-from edge.drainer.letters import UNCLEAR
 from edge.event import Event, decode
 from edge.foreign_links import Hosts
 from edge.ledger.records import Entry, JournalFate, Page, Pauses, Settlement, WaitingRow
@@ -76,8 +75,7 @@ class Sorter:
         if row.payload is not None and not (withdrawn and event is not None):
             payload = Payload(row.payload, row.time_ms, _is_overtaken(row, event))
             event_id, name = (event.id, event.canonical_name) if event else ("", "")
-            was_unclear = row.reason.startswith(UNCLEAR)
-            told = (row.attempts, event_id, name, was_unclear, _lane(row))
+            told = (row.attempts, event_id, name, row.reason, _lane(row))
             job = Job(row.seq, row.visitor, payload, row.since_ms, *told, persons=row.persons, asks=row.asks)
             return replace(job, told=row.told, is_alone=row.is_alone)
         if event is None:
@@ -86,7 +84,7 @@ class Sorter:
         if not isinstance(planned, Job):
             return planned
         payload = replace(planned.payload, is_backfill=_is_overtaken(row, event))
-        return replace(planned, payload=payload, lane=_lane(row))
+        return replace(planned, payload=payload, lane=_lane(row), reason=row.reason)
 
     def page_sorting(self, page: Page, author: Pipeline, *, is_repeat: bool) -> "PageSorting":
         """Begin to sort a page; what `author` rendered before it renders alike, and it goes alone."""

@@ -1,13 +1,16 @@
 """Destinations that fail, refuse, ask for patience or say what nobody understands."""
 
+from dataclasses import replace
+
 import pytest
 
-from edge.delivery import Fate, Response
+from edge.delivery import Fate, Rate, Response
 from edge.errors import TransportFailed
 from edge.ledger import LedgerView
 from edge.pipeline import compile_pipeline
 from tests.backroom import PIPELINE, TAKEN, Backroom
 from tests.clock import FakeClock
+from tests.paced import Rated
 
 DOWN = TransportFailed("the connection was refused")
 HOUR_S = 3_600
@@ -113,6 +116,21 @@ async def test_an_answer_nobody_understands_is_repeated_once_and_then_dead(room)
     await room.work()
     assert len(room.transport.requests) == 2
     assert (await room.fate(event)).fate is Fate.DEAD
+
+
+async def test_an_answer_nobody_understands_is_repeated_once_also_where_the_repeat_had_to_stand_back(room):
+    """Two want the one turn of the next second: who has to wait must not forget what was answered before."""
+    room.pipeline = replace(room.pipeline, destination=Rated(room.pipeline.destination, Rate(1, 60)))
+    await room.restart()
+    room.transport.always = Response(200, {}, b"hello")
+    for visitor in (1, 2):
+        await room.identify(visitor, email=f"visitor{visitor}@shop.example")
+    events = [await room.store(visitor, "view_item") for visitor in (1, 2)]
+    for _ in range(5):
+        await room.work()
+        room.clock.advance(1)
+    assert [(await room.fate(event)).fate for event in events] == [Fate.DEAD] * 2
+    assert len(room.transport.requests) == 4
 
 
 async def test_a_destination_that_is_dead_for_an_hour_costs_waiting_and_nothing_else(tmp_path):
