@@ -28,18 +28,27 @@ class Reading:
 def answers_of(reading: Reading, platform: str, meanings: Mapping[str, Purpose], raw: JSON) -> list[Answer]:
     """Turn categories into purposes.
 
-    A purpose is denied when a category that means it is denied, and granted when every one that was spoken of is.
+    A purpose is denied when a category that means it is denied, and granted when every one that was spoken of is: by
+    the visitor, and by default where the visitor's answer leaves the category out.
     """
     answers = []
+    _, refused = _masks(reading.defaults, meanings)
     for categories, is_default in ((reading.answered, False), (reading.defaults, True)):
-        granted = denied = 0
-        for category, is_granted in categories.items():
-            bits = int(meanings.get(category, 0))
-            granted, denied = (granted | bits, denied) if is_granted else (granted, denied | bits)
+        granted, denied = _masks(categories, meanings)
+        granted &= ~(denied | refused)
         if granted or denied:
-            said = (MASKS[granted & ~denied], MASKS[denied], platform, platform, is_default)
+            said = (MASKS[granted], MASKS[denied], platform, platform, is_default)
             answers.append(Answer(*said, reading.own_ms, reading.version, reading.banner, raw))
     return answers
+
+
+def _masks(categories: Mapping[str, bool], meanings: Mapping[str, Purpose]) -> tuple[int, int]:
+    """Give the purposes that categories grant and those that they deny."""
+    granted = denied = 0
+    for category, is_granted in categories.items():
+        bits = int(meanings.get(category, 0))
+        granted, denied = (granted | bits, denied) if is_granted else (granted, denied | bits)
+    return granted, denied
 
 
 def short(text: JSON) -> str:

@@ -41,8 +41,14 @@ CONSENT_MODE = [
     ({"default": {"ad_storage": "denied"}, "wait_for_update": 0}, [(NO, ADS, True)]),
     (
         {"default": dict.fromkeys(GRANT_ALL, "denied"), "update": {"ad_storage": "granted"}, "wait_for_update": 500},
-        [(ADS, NO, False), (NO, A | ADS, True)],
+        [(NO, A | ADS, True)],  # ad_user_data is denied still, and means advertising as well
     ),
+    (
+        {"default": dict.fromkeys(GRANT_ALL, "denied"), "update": {"analytics_storage": "granted"}},
+        [(A, NO, False), (NO, ADS, True)],
+    ),
+    ({"default": {"ad_user_data": "denied"}, "update": {"ad_storage": "denied"}}, [(NO, ADS, False), (NO, ADS, True)]),
+    ({"default": {"ad_user_data": "granted"}, "update": {"ad_storage": "granted"}}, [(ADS, NO, False), (ADS, NO, True)]),
     ({"update": {**GRANT_ALL, "ad_personalization": "denied"}}, [(A, ADS, False)]),
     ({"update": {"functionality_storage": "granted", "analytics_storage": "denied"}}, [(F, A, False)]),
     ({"update": {"security_storage": "granted"}}, []),
