@@ -35,6 +35,7 @@ async def test_waiting_stores_nothing_and_sends_nothing_until_the_answer(shop, v
     assert answers(shop) == [(name, given) for name in ["page_view", "a", "b", "consent", "c"]]
     assert [post.names for post in shop.posts] == [["page_view", "a", "b", "consent", "c"]]
     assert len({event["context"]["session"]["id"] for event in shop.stored}) == 1
+    await visitor.queued(page, 0)
     assert await page.evaluate("Object.keys(localStorage).sort()") == ["_df_c", "_df_s"]
 
 
