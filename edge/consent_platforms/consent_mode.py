@@ -9,6 +9,7 @@ from edge.consent import Purpose
 from edge.consent_platforms.reading import Reading
 from edge.jsontree import JSON
 
+DEFAULT = "default"
 ADS = Purpose.MARKETING | Purpose.ADVERTISING
 MEANINGS: dict[str, Purpose] = {
     "ad_storage": ADS,
@@ -26,18 +27,23 @@ def read(value: JSON) -> Reading | None:
 
     Args:
         value: {"default": {"ad_storage": "denied", …}, "update": {"ad_storage": "granted", …},
-            "wait_for_update": 500}, each part optional; or the types alone, which then are an update.
+            "wait_for_update": 500}, each part optional; or the types alone, which then are an update. "defaultES,US-CA"
+            is a default for some regions.
     Returns:
         An update is the visitor's answer. A default is what holds until then, and says nothing while an update is
-        still waited for. None when there is no consent type in it.
+        still waited for; one for some regions only ever denies, as nobody here knows where the visitor is. None when
+        there is no consent type in it.
     """
     if not isinstance(value, dict):
         return None
-    update, default = _types(value.get("update")), _types(value.get("default"))
-    if not update and not default:
+    update, default = _types(value.get("update")), dict(_types(value.get(DEFAULT)))
+    regional = [_types(said) for key, said in value.items() if key.startswith(DEFAULT) and key != DEFAULT]
+    for types in regional:
+        default |= {name: False for name, is_granted in types.items() if not is_granted}
+    if not update and not default and not any(regional):
         update = _types(value)
-    if not update and not default:
-        return None
+        if not update:
+            return None
     if not update and _waits(value.get("wait_for_update")):
         return Reading(version="2")
     return Reading(update, {name: said for name, said in default.items() if name not in update}, version="2")

@@ -59,8 +59,12 @@ const readCookies = () => {
   }
 };
 
-/** Consent Mode, as the page tells its tags: gtag('consent', 'default' or 'update', {…}). */
+/**
+ * Consent Mode, as the page tells its tags: gtag('consent', 'default' or 'update', {…}). A default for some regions is
+ * kept apart: nobody here knows whether it is meant for this visitor.
+ */
 export const takeConsentMode = (kind, types) => {
+  kind += types.region || '';
   const value = { ...said.consent_mode?.value };
   value[kind] = { ...value[kind], ...types };
   const wait_ms = Math.min(types.wait_for_update, MAX_PATIENCE_MS);

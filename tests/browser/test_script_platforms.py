@@ -2,6 +2,8 @@
 
 import pytest
 
+from edge.consent import Purpose
+from edge.consent_platforms import hear
 from tests.browser.conftest import QUEUE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -39,6 +41,20 @@ async def test_consent_mode_is_reported_with_default_and_update(shop, visitor):
     default = {"ad_storage": "denied", "analytics_storage": "denied"}
     both = mode(default=default, update={"ad_storage": "granted"})
     assert consents(shop) == [("page_view", mode(default=default)), ("consent", both), ("last", both)]
+
+
+async def test_a_default_for_some_regions_is_told_apart_from_the_one_for_all(shop, visitor):
+    """The last call would win otherwise, and grant for everybody what is denied where the visitor may be."""
+    calls = LAYER + (
+        "gtag('consent','default',{ad_storage:'denied',region:['ES','FR']});"
+        "gtag('consent','default',{ad_storage:'granted'});"
+    )
+    await visitor.open(shop.page(calls=calls))
+    await shop.until(lambda s: s.names)
+    regional = {"ad_storage": "denied", "region": ["ES", "FR"]}
+    said = {"defaultES,FR": regional, "default": {"ad_storage": "granted"}}
+    assert consents(shop) == [("page_view", mode(**said))]
+    assert [answer.granted for answer in hear({"consent": mode(**said)}).answers] == [Purpose.NONE]
 
 
 async def test_the_same_answer_is_sent_once_over_all_pages(shop, visitor):
