@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from edge.event import Event
 from edge.identity import normal, session_of
@@ -73,11 +74,15 @@ def _addresses(event: Event) -> set[str]:
 
 
 def _texts(tree: object) -> Iterator[str]:
+    """Give every text that may hold an address, a key as well, and as it reads where it is percent-encoded."""
     if isinstance(tree, str):
-        if "@" in tree:
+        if "%40" in tree:
+            yield unquote(tree)
+        elif "@" in tree:
             yield tree
     elif isinstance(tree, dict):
-        for value in tree.values():
+        for key, value in tree.items():
+            yield from _texts(key)
             yield from _texts(value)
     elif isinstance(tree, list):
         for value in tree:

@@ -1,6 +1,7 @@
 """Erasing a person: from ledger and spool, whatever dies on the way, and nobody else."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -138,13 +139,17 @@ async def test_late_arrivals_bring_nobody_back(tmp_path):
         await room.store(1, "view_item", id="old-browser", time_ms=long_ago),
         await room.store(8, "identify", id="old-name", time_ms=long_ago, traits={"email": HERS}),
         await room.store(8, "view_item", id="old-mention", time_ms=long_ago, properties={"a": [{"b": f"x {HERS}"}]}),
+        await room.store(8, "view_item", id="old-key", time_ms=long_ago, properties={"a": {HERS: True}}),
+        await room.store(
+            8, "view_item", id="old-link", time_ms=long_ago, page={"url": f"https://shop.example/?m={quote(HERS)}"}
+        ),
     ]
     again = await room.store(1, "view_item", id="waiting")
     week_ms = 7 * 86_400_000
     clamped = await room.store(1, "view_item", id="clamped", time_ms=room.clock.now_ms() - week_ms)
     sent = len(room.transport.ids)
     await room.work()
-    assert [(await room.fate(event)).fate for event in (*late, clamped)] == [Fate.ERASED] * 4
+    assert [(await room.fate(event)).fate for event in (*late, clamped)] == [Fate.ERASED] * 6
     assert "waiting" not in room.transport.ids[sent:]
     assert again.id == "waiting"
     assert holding(tmp_path / "spool", HERS) != []  # in the segment that is written to
@@ -237,6 +242,7 @@ async def test_an_address_that_nobody_owns_is_looked_for_all_the_same(tmp_path):
     erasing = await open_room(tmp_path)
     room = erasing.room
     await room.store(3, "view_item", id="stranger", properties={"link": "https://shop.example/?m=gift%40shop.example"})
+    await room.resolve()
     number = await erasing.ask(("email", "gift@shop.example"))
     await erasing.finish()
     assert (await erasing.ledger.find(number)).events == 1
