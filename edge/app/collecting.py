@@ -160,11 +160,12 @@ async def resolved_to(path: Path) -> int:
     except sqlite3.Error:
         return 0
     try:
-        return await view.resolved_to()
-    except sqlite3.Error:
+        cursor: object = await view.resolved_to()
+    except (sqlite3.Error, IndexError):
         return 0
     finally:
         await view.close()
+    return cursor if isinstance(cursor, int) else 0  # a damaged file may hold anything
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
