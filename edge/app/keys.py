@@ -12,13 +12,14 @@ from edge.secret import Secret
 log = structlog.get_logger(__name__)
 
 NAME, CONSENT_NAME = "cookie.key", "consent.key"
+MIN_KEY_CHARS = 32
 
 
 def cookie_keys(configured: tuple[Secret, ...], data_dir: Path) -> tuple[Secret, ...]:
     """Give the configured keys, else the one in the data directory, made (0600) if need be and said so.
 
     Raises:
-        StorageFailed: it is neither there nor can it be written.
+        StorageFailed: it is neither there nor can it be written, or there is no key in it.
     """
     if configured:
         return configured
@@ -29,7 +30,7 @@ def consent_key(data_dir: Path) -> Secret:
     """Give the key that hides whom a row of the consent log is about, made (0600) if need be; it never changes.
 
     Raises:
-        StorageFailed: it is neither there nor can it be written.
+        StorageFailed: it is neither there nor can it be written, or there is no key in it.
     """
     return _own(data_dir / CONSENT_NAME, "the consent log: without it nothing can be proved of anybody")
 
@@ -45,9 +46,12 @@ def _own(path: Path, made_for: str) -> Secret:
         if not path.exists():
             _make(path)
             log.warning("key made", key=made_for, file=str(path))
-        return Secret(path.read_text("ascii").strip())
+        key = path.read_bytes().strip()
     except OSError as error:
         raise StorageFailed(f"{path} cannot be made or read: {error.strerror}") from error
+    if len(key) < MIN_KEY_CHARS or not key.isascii():
+        raise StorageFailed(f"{path} holds no key; accepted is the file as it was made, from a backup")
+    return Secret(key.decode())
 
 
 def _make(path: Path) -> None:
