@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from edge import places
 from edge.config import sections
@@ -83,10 +84,10 @@ def _read(text: str, file: Path, environ: Mapping[str, str], problems: Problems)
         file=file,
         data_dir=reader.parsed("data_dir", path, path("../var")),
         pipelines=reader.parsed("pipelines", path, path("../pipelines")),
-        site=sections.site(reader.section("site")),
+        site=sections.site(site := reader.section("site")),
         spool=sections.spool(reader.section("spool")),
         collector=sections.collector(collector := reader.section("collector"), folder),
-        cookie=sections.cookie(reader.section("cookie")),
+        cookie=sections.cookie(cookie := reader.section("cookie")),
         ops=sections.ops(ops := reader.section("ops")),
         identity=sections.identity(reader.section("identity")),
         consent=sections.consent(reader.section("consent")),
@@ -98,6 +99,7 @@ def _read(text: str, file: Path, environ: Mapping[str, str], problems: Problems)
         _not_yet(reader, key, subject)
     if config.ops.listen == config.collector.listen and config.ops.listen[2] != 0:
         _refuse_one_listener(collector, ops)
+    _refuse_foreign_domain(cookie, site, config)
     reader.done()
     return config, not reader.is_unread("pipelines")
 
@@ -110,6 +112,16 @@ def _refuse_one_listener(collector: Reader, ops: Reader) -> None:
         ops.refuse("listen", "is the collector's address as well; accepted is one of its own")
     else:
         collector.refuse("listen", "is the address of ops.listen as well; accepted is one of its own")
+
+
+def _refuse_foreign_domain(cookie: Reader, site: Reader, config: Config) -> None:
+    """Say that no page of the shop may have a cookie of this domain; hosts of one site share their last two labels."""
+    if config.cookie.domain is None or site.node("origins") is None or site.is_unread("origins"):
+        return
+    hosts = [urlsplit(origin).hostname or "" for origin in config.site.origins]
+    if config.cookie.domain.split(".")[-2:] not in [host.split(".")[-2:] for host in hosts]:
+        what = "is no domain of site.origins, so that no browser keeps the cookie"
+        cookie.refuse("domain", f"{what}; accepted is one of theirs, such as shop.example for https://www.shop.example")
 
 
 def _not_yet(reader: Reader, key: str, subject: str) -> None:

@@ -206,6 +206,11 @@ consent:
             "15: ops.listen: is the collector's address as well; accepted is one of its own",
         ),
         (
+            '{site: {origins: ["https://www.tea.example"]}, cookie: {domain: shop.example}}',
+            "65: cookie.domain: is no domain of site.origins, so that no browser keeps the cookie; accepted is one of "
+            "theirs, such as shop.example for https://www.shop.example",
+        ),
+        (
             'cookie: {keys: ["${OLD}", "${NEW}", "${NEW}"]}',
             "16: cookie.keys: holds 3 keys; accepted are at most two, the new one first",
         ),
@@ -327,3 +332,16 @@ def test_missing_file_is_told_with_who_named_it(given: str | None, environ: dict
 
 def test_config_is_a_value() -> None:
     assert replace(DEFAULTS, site=SiteConfig(name="tea")) == parse("site: {name: tea}")
+
+
+def test_a_cookie_may_belong_to_any_domain_that_a_page_of_the_shop_has() -> None:
+    """A collector's own host, too; and where no origins are told, nobody knows better."""
+    origins = 'site: {origins: ["http://localhost:3000", "https://www.tea.example"]}'
+    domains = [
+        parse(f"{origins}\ncookie: {{domain: {name}}}").cookie.domain for name in ("tea.example", "t.tea.example")
+    ]
+    assert [*domains, parse("cookie: {domain: tea.example}").cookie.domain] == [
+        "tea.example",
+        "t.tea.example",
+        "tea.example",
+    ]
