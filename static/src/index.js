@@ -22,6 +22,7 @@ const BATCH_MS = 1e3;
 const listeners = [];
 let api, isStarted, isGone;
 let productTimer, lastProduct, isViewed, isViewedByUs;
+let lastAddress; // that a form gave, of whoever uses the page now
 
 const asObject = (value) => (value && typeof value === 'object' ? value : {});
 
@@ -71,6 +72,7 @@ const commands = {
   reset: () => {
     emit('reset');
     endSession();
+    lastAddress = '';
   },
   flush: () => sendWithin(0),
   config: (changes) => Object.assign(settings, changes),
@@ -159,7 +161,7 @@ const watchMarkup = () => {
   const submit = ({ target }) => {
     onSubmit(target, tell);
     const email = isStarted && isOn('forms') && mayIdentify() && addressIn(target);
-    if (email) commands.identify({ email });
+    if (email && email !== lastAddress) commands.identify({ email: (lastAddress = email) });
   };
   listen('click', click);
   listen('submit', submit);

@@ -33,6 +33,17 @@ async def test_the_same_address_is_told_once_and_another_one_anew(shop, visitor)
     assert await send(shop, visitor, form(), times=3) == [{"email": "visitor@shop.example"}]
 
 
+async def test_whoever_signs_in_again_with_the_same_address_is_told_again(shop, visitor):
+    """After a reset the visitor is nobody, on a page that has not been left as well."""
+    page = await visitor.open(shop.page(body=form()))
+    await page.click("#send")
+    await page.evaluate("datafly('reset')")
+    await page.click("#send")
+    await page.evaluate("datafly('flush')")
+    await shop.until(lambda s: s.names.count("identify") == 2)
+    assert shop.names == ["page_view", "identify", "reset", "identify"]
+
+
 async def test_what_was_typed_and_not_sent_is_nobodys_business(shop, visitor):
     page = await visitor.open(shop.page(body=form(value="")))
     await page.fill("input", "visitor@shop.example")
