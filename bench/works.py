@@ -168,6 +168,7 @@ async def works(
             spool=made.reader,
             transport=transport,
             clock=SystemClock(),
+            wall=SystemClock(),
             metrics=made.metrics,
             pause=asyncio.sleep,
             denied=made.resolver.denied,

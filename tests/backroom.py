@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from edge.app.lanes import revision_of
 from edge.budget import Budget
+from edge.clock import Clock, SteadyClock
 from edge.consent import Purpose
 from edge.consent_rules import ConsentSettings
 from edge.delivery import Request, Response
@@ -80,10 +81,16 @@ class ScriptedTransport:
 
 
 class Backroom:
-    """Made by `open`; `restart` forgets everything that is only in memory, as a death does."""
+    """Made by `open`; `restart` forgets everything that is only in memory, as a death does.
+
+    Time is `clock`'s, which tests move; `steady` is what the parts go by.
+    """
+
+    makes_resolver: type[Resolver] = Resolver
 
     def __init__(self, folder: Path, clock: FakeClock, pipeline: str, consent: ConsentSettings) -> None:
         self.folder, self.clock, self.transport = folder, clock, ScriptedTransport()
+        self.steady: Clock = SteadyClock(clock)
         self.pipeline: Pipeline = compile_pipeline(pipeline, "klaviyo.yaml", ENVIRON)
         self.metrics = DrainerMetrics(CollectorRegistry())
         self._consent = consent
@@ -118,11 +125,11 @@ class Backroom:
             await self.reader.close()
         self.reader = SpoolReader(self.folder / "spool")
         settings = ResolverSettings("GB", self._consent, consent_key=CONSENT_KEY)
-        self.resolver = Resolver(
+        self.resolver = self.makes_resolver(
             settings,
             spool=self.reader,
             ledger=ResolverLedger(self.database),
-            clock=self.clock,
+            clock=self.steady,
             metrics=self.metrics,
         )
         await self.resolver.open()
@@ -137,7 +144,8 @@ class Backroom:
             transport=self.transport,
             budget=self.budget,
             health=self.health,
-            clock=self.clock,
+            clock=self.steady,
+            wall=self.clock,
             uniform=lambda low, high: high,
             pause=self.pause,
             denied=self.resolver.denied,
@@ -152,7 +160,7 @@ class Backroom:
             sender=self.sender,
             health=self.health,
             budget=self.budget,
-            clock=self.clock,
+            clock=self.steady,
             metrics=self.metrics,
             pause=self.pause,
             hosts=HOSTS,

@@ -17,3 +17,7 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         self._now_ms += round(seconds * 1_000)
         self._monotonic_s += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock, as an operator or a virtual machine does; no time passes."""
+        self._now_ms += round(seconds * 1_000)

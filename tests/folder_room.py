@@ -55,6 +55,7 @@ class FolderRoom:
             spool=room.reader,
             transport=room.transport,
             clock=room.clock,
+            wall=room.clock,
             metrics=self.metrics,
             pause=self._pause,
             denied=room.resolver.denied,

@@ -78,6 +78,7 @@ class LaterRoom:
             pipelines=lambda: self.files.lanes.pipelines if pipelines is None else pipelines,
             transport=self.wire,
             clock=self.clock,
+            wall=self.clock,
             uniform=lambda low, high: high,
             pause=self.room.pause,
             metrics=self.files.metrics,

@@ -190,6 +190,7 @@ class World:
                 spool=world.room.reader,
                 transport=world.vendor,
                 clock=clock,
+                wall=clock,
                 metrics=DrainerMetrics(world.registry),
                 pause=clock.pause,
                 denied=world.room.resolver.denied,

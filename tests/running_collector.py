@@ -11,6 +11,7 @@ import aiohttp
 import orjson
 from prometheus_client import CollectorRegistry
 
+from edge.clock import SteadyClock
 from edge.collector import Assets, Collector, CollectorSettings
 from edge.cookie import CookieSigner
 from edge.event import Event, decode
@@ -127,7 +128,7 @@ async def running(
         told,
         log,
         cookies=cookies,
-        clock=clock,
+        clock=SteadyClock(clock),
         random_bytes=lambda size: next(counter).to_bytes(size, "big"),
         assets=assets or Assets(SCRIPT),
         metrics=CollectorMetrics(registry),

@@ -7,6 +7,7 @@ import secrets
 import sqlite3
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -17,6 +18,7 @@ from edge.app.control import COLLECTOR_SOCKET, ControlServer, Told
 from edge.app.folders import ledger_path, spool_settings
 from edge.app.keys import cookie_keys
 from edge.app.report import Report, exposition
+from edge.app.steady import SteadyKeeper
 from edge.clock import Clock
 from edge.collector import Assets, Collector, CollectorSettings, RandomPool
 from edge.config import Config
@@ -83,7 +85,8 @@ class CollectingProcess:
         self._config, self._stop = config, stop
         self._registry = CollectorRegistry()
         self._metrics = CollectorMetrics(self._registry)
-        self._spool = OpeningSpool(config, clock, stop)
+        self._steady = SteadyKeeper(config.data_dir, self.role, clock)
+        self._spool = OpeningSpool(config, self._steady.clock, stop)
         self._collector = Collector(
             CollectorSettings(
                 listen=config.collector.listen,
@@ -101,7 +104,7 @@ class CollectingProcess:
             ),
             self._spool,
             cookies=CookieSigner(cookie_keys(config.cookie.keys, config.data_dir), config.cookie.domain),
-            clock=clock,
+            clock=self._steady.clock,
             random_bytes=RandomPool(secrets.token_bytes).take,
             assets=Assets(*(shipped(f"static/datafly.js{coding}").read_bytes() for coding in ("", ".br", ".gz"))),
             metrics=self._metrics,
@@ -113,6 +116,7 @@ class CollectingProcess:
         control = ControlServer(self._config.data_dir / COLLECTOR_SOCKET, {"seal": self._seal})
         await control.start()
         opening = asyncio.create_task(self._spool.open())
+        keeping = asyncio.create_task(self._steady.run(self._stop, partial(_wait, self._stop)))
         log.info("collector listens", listen=":".join(str(part) for part in self._config.collector.listen[1:]))
         stopped, failed = asyncio.create_task(self._stop.wait()), asyncio.create_task(self._collector.failed.wait())
         await asyncio.wait((stopped, failed), return_when=asyncio.FIRST_COMPLETED)
@@ -120,8 +124,10 @@ class CollectingProcess:
             task.cancel()
         await control.stop()
         if self._collector.failed.is_set():
+            keeping.cancel()
             return 1  # nothing is closed politely: a failed connection is not trusted with a checkpoint
         await self._collector.stop(STOP_LIMIT_S)
+        await keeping
         if self._spool.writer is not None:
             await self._spool.writer.close()
         return 0
@@ -137,7 +143,11 @@ class CollectingProcess:
         writer = self._spool.writer
         if writer is not None and self._spool.trouble and writer.has_room():
             self._spool.trouble = ""
-        detail = {"last_seq": writer.last_seq if writer else None, "trouble": self._spool.trouble or None}
+        detail = {
+            "last_seq": writer.last_seq if writer else None,
+            "trouble": self._spool.trouble or None,
+            "clock_off_s": self._steady.off_s,
+        }
         is_ready = writer is not None and not self._spool.trouble
         vitals = self._vitals(writer) if writer is not None else None
         metrics = exposition(self._registry)

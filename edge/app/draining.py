@@ -21,6 +21,7 @@ from edge.app.pulse import Pulse
 from edge.app.reloading import Reloader, recall
 from edge.app.repeating import Repeats
 from edge.app.report import Report, exposition
+from edge.app.steady import SteadyKeeper
 from edge.app.vitals import VitalSigns
 from edge.app.watching import changes_of
 from edge.archive_files import ArchiveFiles
@@ -59,7 +60,9 @@ class DrainingProcess:
     role = "drainer"
 
     def __init__(self, config: Config, environ: Mapping[str, str], clock: Clock, stop: asyncio.Event) -> None:
-        self._config, self._environ, self._clock, self._stop = config, environ, clock, stop
+        self._config, self._environ, self._wall, self._stop = config, environ, clock, stop
+        self._steady = SteadyKeeper(config.data_dir, self.role, clock)
+        self._clock = self._steady.clock  # what is due, expires or goes by age; `_wall` is for vendors' eyes
         self._registry = CollectorRegistry()
         self._metrics = DrainerMetrics(self._registry)
         self._pulse = Pulse(stop)
@@ -106,6 +109,7 @@ class DrainingProcess:
             "replaying": self._replay,
             "vitals": partial(self._vitals.follow, self._stop, self._pulse.rest),
             "inquiring": self._inquire,
+            "clock": partial(self._steady.run, self._stop, self._pulse.rest),
         }
         self._tasks = {name: asyncio.create_task(self._keep(name, work)) for name, work in jobs.items()}
         log.info("drainer works", pipelines={pipeline.name: pipeline.hash for pipeline in self._lanes.pipelines})
@@ -124,6 +128,7 @@ class DrainingProcess:
             "pipelines": {pipeline.name: pipeline.hash for pipeline in self._lanes.pipelines},
             "pipeline_problems": self._reloader.problems,
             "paused": {name: told_of(reason) for name, reason in self._lanes.paused.items()},
+            "clock_off_s": self._steady.off_s,
         }
         vitals = self._vitals.now()
         metrics = exposition(self._registry)
@@ -197,6 +202,7 @@ class DrainingProcess:
                 spool=self._spool,
                 transport=self._transport,
                 clock=self._clock,
+                wall=self._wall,
                 metrics=self._metrics,
                 pause=self._pulse.rest,
                 denied=self._resolver.denied,
@@ -306,6 +312,7 @@ class DrainingProcess:
             pipelines=lambda: self._lanes.pipelines,
             transport=self._transport,
             clock=self._clock,
+            wall=self._wall,
             uniform=random.uniform,
             pause=self._pulse.rest,
             metrics=self._metrics,

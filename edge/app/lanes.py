@@ -33,12 +33,13 @@ def revision_of(pipeline: Pipeline) -> Revision:
 
 @dataclass(frozen=True, slots=True)
 class LaneParts:
-    """What every pipeline's drainer shares with the others."""
+    """What every pipeline's drainer shares with the others; vendors are told the moment by `wall`."""
 
     database: Database
     spool: SpoolReader
     transport: Transport
     clock: Clock
+    wall: Clock
     metrics: DrainerMetrics
     pause: Callable[[float], Awaitable[None]]
     denied: Callable[[int, Iterable[int], Purpose], Purpose]
@@ -169,6 +170,7 @@ class Lanes:
             budget=budget,
             health=health,
             clock=parts.clock,
+            wall=parts.wall,
             uniform=parts.uniform,
             pause=parts.pause,
             denied=parts.denied,

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from edge.clock import Clock
+from edge.clock import SteadyClock
 from edge.collector.answers import all_taken, call_refusal, json_answer
 from edge.collector.door import decompressed, read_body
 from edge.collector.event_log import EventLog
@@ -25,7 +25,7 @@ class ServerCalls:
     """Takes what servers post, and answers as their libraries expect."""
 
     def __init__(
-        self, settings: CollectorSettings, spool: EventLog, *, clock: Clock, metrics: CollectorMetrics
+        self, settings: CollectorSettings, spool: EventLog, *, clock: SteadyClock, metrics: CollectorMetrics
     ) -> None:
         self._settings, self._spool, self._clock, self._metrics = settings, spool, clock, metrics
         self._keys = WriteKeys(settings.write_keys)
@@ -58,7 +58,7 @@ class ServerCalls:
         """Commit what is good, and say what was not; between spans of a large batch others have their turn."""
         envelopes: list[bytes] = []
         rejected: list[Rejected] = []
-        received_at_ms, accepted = self._clock.now_ms(), 0
+        received_at_ms, accepted = self._clock.moment_ms(calls.sent_at_ms), 0
         for start in range(0, len(calls.messages), SPAN_MESSAGES):
             taken = parse_calls(calls, source, received_at_ms, start=start, stop=start + SPAN_MESSAGES)
             envelopes += [encode(event) for event in taken.kept]

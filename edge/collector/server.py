@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from aiohttp.http import HttpVersion10, HttpVersion11
 from multidict import istr
 
-from edge.clock import Clock
+from edge.clock import SteadyClock
 from edge.collector.address import Addresses
 from edge.collector.answers import (
     all_stored,
@@ -71,7 +71,7 @@ class Collector:
         spool: EventLog,
         *,
         cookies: CookieSigner,
-        clock: Clock,
+        clock: SteadyClock,
         random_bytes: Callable[[int], bytes],
         assets: Assets,
         metrics: CollectorMetrics,
@@ -213,7 +213,7 @@ class Collector:
         cookie_header = headers.get(hdrs.COOKIE)
         evidence = Evidence(batch, cookie_header, self._settings.consent_meanings, has_gpc=has_gpc)
         visitor = self._visitors.identify(cookie_header, batch, evidence.heard)
-        now_ms = self._clock.now_ms()
+        now_ms = self._clock.moment_ms(batch.sent_at_ms)
         vendor_ids = self._vendor_cookies.read(cookie_header)
         set_cookies = () if visitor.set_cookie is None else (visitor.set_cookie,)
         if self._settings.meta_cookies and self._visitors.allows_advertising(evidence.heard()):

@@ -70,12 +70,13 @@ class Inquirer:
         pipelines: Callable[[], Iterable[Pipeline]],
         transport: Transport,
         clock: Clock,
+        wall: Clock,
         uniform: Uniform,
         pause: Callable[[float], Awaitable[None]],
         metrics: DrainerMetrics,
     ) -> None:
         self._ledger, self._pipelines, self._transport, self._clock = ledger, pipelines, transport, clock
-        self._uniform, self._pause, self._metrics = uniform, pause, metrics
+        self._wall, self._uniform, self._pause, self._metrics = wall, uniform, pause, metrics
         self._accounts: dict[str, _Account] = {}
         self._tidy_at_s = self._full_until_s = -math.inf
 
@@ -112,7 +113,7 @@ class Inquirer:
         await take_turn(self._account(destination).budget, self._clock, self._pause)
         said: list[Told | Undecided | Outcome] = []
         try:
-            inquiry = destination.inquire(receipt.name, self._clock.now_ms())
+            inquiry = destination.inquire(receipt.name, self._wall.now_ms())
             answered = await converse(_with_one_outcome(inquiry, said), 1, self._transport.send)
         except Exception as error:  # a mistake of ours costs this receipt a repeat, and nobody else anything
             log.exception("inquiry failed unforeseen", pipeline=receipt.pipeline)

@@ -64,6 +64,7 @@ class Sender:
         budget: Budget,
         health: Health,
         clock: Clock,
+        wall: Clock,
         uniform: Uniform,
         pause: Callable[[float], Awaitable[None]],
         denied: Callable[[int, Iterable[int], Purpose], Purpose],
@@ -71,7 +72,7 @@ class Sender:
         concurrency: int,
     ) -> None:
         self._pipeline, self._transport, self._budget, self._health = pipeline, transport, budget, health
-        self._clock, self._uniform, self._pause, self._metrics = clock, uniform, pause, metrics
+        self._clock, self._wall, self._uniform, self._pause, self._metrics = clock, wall, uniform, pause, metrics
         self._denied = denied
         self._turns = asyncio.Semaphore(concurrency)
         self._choosy = pipeline.destination if isinstance(pipeline.destination, Choosy) else None
@@ -175,7 +176,7 @@ class Sender:
         ]
         line = _Line(self, jobs, until_s, has_turn=has_turn)
         try:
-            conversation = self._pipeline.destination.deliver(payloads, now_ms)
+            conversation = self._pipeline.destination.deliver(payloads, self._wall.now_ms())
             answered = await converse(conversation, len(jobs), line.ask)
         except (_NotNow, _Withdrawn):
             raise

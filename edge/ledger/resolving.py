@@ -53,6 +53,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 ADD_ERASING = "INSERT OR IGNORE INTO erasing (seq, erasure) VALUES (?, NULL)"
 MOVE_CURSOR = "UPDATE resolver SET cursor = ?"
+NEWEST = "SELECT received_at_ms FROM journal ORDER BY seq DESC LIMIT 1"
 
 KEPT_EPOCHS = 8
 
@@ -68,6 +69,12 @@ class ResolverLedger:
         async with self._database.snapshot() as db:
             seq: int = (await fetch(db, "SELECT cursor FROM resolver"))[0][0]
             return seq
+
+    async def newest_ms(self) -> int:
+        """Give when the event resolved last was accepted; 0 where there is none."""
+        async with self._database.snapshot() as db:
+            rows = await fetch(db, NEWEST)
+            return int(rows[0][0]) if rows else 0
 
     async def highest_ids(self) -> tuple[int, int]:
         """Give the highest visitor and person ids in use."""

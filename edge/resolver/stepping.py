@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -21,6 +21,7 @@ from edge.ledger.records import Known, Resolution, VisitorState
 from edge.metrics import DrainerMetrics
 from edge.resolver.arriving import Arrived
 from edge.resolver.late import marks_of, may_be_late
+from edge.resolver.moments import plausible_ms
 from edge.resolver.page import DAY_MS, Page
 from edge.resolver.remembering import MAX_BROWSERS, Memory
 from edge.resolver.rules import Limits
@@ -77,7 +78,7 @@ class Resolver:
         self._memory, self._hearing = Memory(remembered), Hearing(settings.consent_meanings)
         self._is_astray = False
         self._forgotten = 0
-        self._buried_ms = 0
+        self._buried_ms = self._newest_ms = 0
         self._turn = asyncio.Lock()
 
     @property
@@ -104,7 +105,7 @@ class Resolver:
 
     async def _refresh(self) -> None:
         self._last_visitor, self._last_person = await self._ledger.highest_ids()
-        self._buried_ms = await self._ledger.buried_ms()
+        self._buried_ms, self._newest_ms = await self._ledger.buried_ms(), await self._ledger.newest_ms()
         self._is_astray = False
 
     @asynccontextmanager
@@ -196,9 +197,10 @@ class Resolver:
         return page
 
     def _parsed(self, rows: Sequence[Row]) -> list[Arrived]:
-        return [self._parse(row) for row in rows]
+        now_ms = self._clock.now_ms()
+        return [self._parse(row, now_ms) for row in rows]
 
-    def _parse(self, row: Row) -> Arrived:
+    def _parse(self, row: Row, now_ms: int) -> Arrived:
         if row.is_damaged or row.is_erased:
             return Arrived(row, None, b"", NOBODY)
         try:
@@ -206,6 +208,10 @@ class Resolver:
         except ValueError:
             log.error("envelope not understood", seq=row.seq)
             return Arrived(row, None, b"", NOBODY)
+        accepted_ms = plausible_ms(event.received_at_ms, self._newest_ms, now_ms)
+        self._newest_ms = max(self._newest_ms, accepted_ms)
+        if accepted_ms != event.received_at_ms:
+            event = replace(event, received_at_ms=accepted_ms)
         claimed, level = NOBODY, BROWSER_LEVEL
         if event.traits:
             claimed, dropped = claim_from(event.traits, self._settings.phone_region)

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 import edge
 from bench.bodies import BODY_BYTES, body
 from bench.works import Taken, fill, names, pipeline_texts, size_of, views, works
+from edge.clock import SteadyClock
 from edge.collector import Assets, Collector, CollectorSettings, EventLog
 from edge.cookie import CookieSigner
 from edge.metrics import CollectorMetrics
@@ -88,7 +89,7 @@ async def collecting(spool: EventLog):
         settings,
         spool,
         cookies=CookieSigner((KEY,)),
-        clock=FakeClock(),
+        clock=SteadyClock(FakeClock()),
         random_bytes=bytes,
         assets=Assets(SCRIPT),
         metrics=CollectorMetrics(CollectorRegistry()),

@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge.app import alone, collecting, draining, lanes
+from edge.app import alone, collecting, draining, lanes, serving
 from edge.app.serving import serve_one
 from edge.cli.serving import end
+from edge.clock import SystemClock
 from edge.config import load_config
 from edge.delivery import Request, Response
 from edge.drainer import housekeeping
@@ -154,6 +155,21 @@ def unlink_before_ledger() -> None:
     draining.TrimLedger = Careless  # type: ignore[misc]
 
 
+class WrongClock(SystemClock):
+    """The machine's, but for what a file says at the moment: so many milliseconds ahead, or "at" one for ever."""
+
+    def __init__(self, told: Path) -> None:
+        self._told = told
+
+    def now_ms(self) -> int:
+        words = self._told.read_text().split()
+        return int(words[1]) if words[0] == "at" else super().now_ms() + int(words[0])
+
+    def swap(self) -> None:
+        """Let the parts that begin from now on go by it."""
+        serving.SystemClock = lambda: self  # type: ignore[assignment,misc]
+
+
 BUGS: Mapping[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (answer_before_commit, synchronous_normal, cursor_before_delivery, new_id_on_retry, unlink_before_ledger)
@@ -167,9 +183,12 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--bug", default="")
     parser.add_argument("--die-at", default="")
+    parser.add_argument("--clock", type=Path)
     told = parser.parse_args()
     if told.bug:
         BUGS[told.bug]()
+    if told.clock:
+        WrongClock(told.clock).swap()
     if told.die_at:
         Steps(told.die_at).swap()
     end(serve_one(told.role, load_config(told.config, os.environ), None))

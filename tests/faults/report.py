@@ -13,6 +13,8 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
     "power cuts": ("power cut",),
     "faults of the network": ("network:",),
     "faults of the disk": ("disk:",),
+    "jumps of the clock": ("clock:",),
+    "limits met": ("limit:",),
 }
 HEAD = """\
 # What the fault suite saw

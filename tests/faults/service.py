@@ -175,7 +175,10 @@ class Parts(Service):
     """Collector and drainer without a supervisor, started by the test itself, each with a seam swapped or none.
 
     What is swapped is said by `part.py`: a step of the work at which the process dies, or a bug that is planted.
+    `also` are more of its options, for both.
     """
+
+    also: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, base_url: str, *, bug: str = "", **more: Any) -> None:
         super().__init__(folder, base_url, **more)
@@ -191,7 +194,7 @@ class Parts(Service):
     async def begin(self, role: str, die_at: str = "") -> None:
         """Start one part; `die_at` is a step and at which time it is reached, e.g. "settle:3"."""
         file, _ = self._configs[role]
-        swapped = ("--bug", self._bug, "--die-at", die_at)
+        swapped = ("--bug", self._bug, "--die-at", die_at, *self.also)
         self.processes[role] = await self._run("-m", "tests.faults.part", role, str(file), *swapped)
 
     async def state(self) -> dict[str, Any]:
