@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from edge.alerting import CollectorVitals
 from edge.app.control import COLLECTOR_SOCKET, ControlServer, Told
 from edge.app.folders import ledger_path, spool_settings
+from edge.app.handles import connections_allowed
 from edge.app.keys import cookie_keys
 from edge.app.report import Report, exposition
 from edge.app.steady import SteadyKeeper
@@ -101,6 +102,7 @@ class CollectingProcess:
                 consent_meanings=with_meanings(config.consent.map),
                 meta_cookies=config.cookie.meta,
                 cookie_domain=config.cookie.domain,
+                connections=connections_allowed(),
             ),
             self._spool,
             cookies=CookieSigner(cookie_keys(config.cookie.keys, config.data_dir), config.cookie.domain),

@@ -3,7 +3,16 @@
 from edge.collector.event_log import EventLog
 from edge.collector.random_pool import RandomPool
 from edge.collector.server import Collector
-from edge.collector.settings import CollectorSettings, Listen
+from edge.collector.settings import MAX_CONNECTIONS, CollectorSettings, Listen
 from edge.collector.static import Assets, pinned_name
 
-__all__ = ["Assets", "Collector", "CollectorSettings", "EventLog", "Listen", "RandomPool", "pinned_name"]
+__all__ = [
+    "MAX_CONNECTIONS",
+    "Assets",
+    "Collector",
+    "CollectorSettings",
+    "EventLog",
+    "Listen",
+    "RandomPool",
+    "pinned_name",
+]

@@ -41,11 +41,24 @@ class Connection(web.RequestHandler):
 
 
 class Server(web.Server):
-    """Makes our connections. A client that leaves does not cut a commit: handlers run to their end."""
+    """Makes our connections. A client that leaves does not cut a commit: handlers run to their end.
 
-    def __init__(self, handler: Any, **options: Any) -> None:
+    Beyond so many `connections` each further one is closed as it comes: the last file handles are the spool's.
+    """
+
+    def __init__(self, handler: Any, *, connections: int, **options: Any) -> None:
         super().__init__(handler, handler_cancellation=False)
-        self._options = options
+        self._options, self._most, self._open = options, connections, 0
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self._open += 1
+        if self._open > self._most:
+            asyncio.get_running_loop().call_soon(transport.abort)  # after what aiohttp has begun for it
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self._open -= 1
 
     def __call__(self) -> Connection:
         return Connection(self, loop=asyncio.get_running_loop(), **self._options)

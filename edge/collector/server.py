@@ -108,6 +108,7 @@ class Collector:
         """Listen; a unix socket left behind by a killed process is replaced."""
         self._server = Server(
             self._handle,
+            connections=self._settings.connections,
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=self._settings.keep_alive_s,

@@ -14,6 +14,7 @@ BODY_BYTES = 262_144
 CALL_BYTES = 524_288
 BODY_DEADLINE_S = 10.0
 KEEP_ALIVE_S = 15.0
+MAX_CONNECTIONS = 8_000
 LINGER_S = 2.0  # how long the rest of a refused body is read, so that the answer arrives
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 8_190
@@ -26,7 +27,7 @@ class CollectorSettings:
     `origins` are exact, as a browser writes them ("https://shop.example", no slash at the end).
     `trusted_proxies` may name the client's address; a unix socket's peer always may. `write_keys` are the servers
     that may post calls, each with its name; without one there is no address for calls. `meta_cookies`: answers set
-    `_fbp` and `_fbc`, with `cookie_domain` as their Domain.
+    `_fbp` and `_fbc`, with `cookie_domain` as their Domain. Of `connections` no more are open at a time.
     """
 
     listen: Listen
@@ -46,6 +47,7 @@ class CollectorSettings:
     body_deadline_s: float = BODY_DEADLINE_S
     keep_alive_s: float = KEEP_ALIVE_S
     linger_s: float = LINGER_S
+    connections: int = MAX_CONNECTIONS
 
     @property
     def script_path(self) -> str:

@@ -1,5 +1,6 @@
 """Is there room? Asked before every commit, long before the disk itself says no."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from edge.spool.segment import SpoolSettings
 
 MIN_FREE_INODES = 100
 MEASURE_EVERY_S = 1.0
+NO_HANDLES = (errno.EMFILE, errno.ENFILE)
 
 
 class Room:
@@ -25,7 +27,16 @@ class Room:
 
         Raises:
             StorageFull: which limit is reached, and what it is.
+            OSError: the disk does not answer.
         """
+        try:
+            self._check()
+        except OSError as error:
+            if error.errno in NO_HANDLES:
+                raise StorageFull("no file handle is free") from error
+            raise
+
+    def _check(self) -> None:
         free = os.statvfs(self._settings.directory)
         if free_bytes(self._settings.directory) < self._settings.free_bytes:
             raise StorageFull(f"less than spool.free_bytes ({self._settings.free_bytes}) is free on the disk")

@@ -20,6 +20,8 @@ class Counts:
     stream_bytes: int
     restarts: int
     flips: int
+    backlog_events: int
+    memory_bytes: int
 
     def steps(self, known: int) -> int:
         """Give how many deaths are played of so many steps: some of them, which the seed chooses, or all."""
@@ -37,6 +39,8 @@ FAST = Counts(
     stream_bytes=6_000_000,
     restarts=1,
     flips=10,
+    backlog_events=600,
+    memory_bytes=120_000_000,
 )
 LONG = Counts(
     are_long=True,
@@ -49,5 +53,7 @@ LONG = Counts(
     stream_bytes=12_000_000,
     restarts=5,
     flips=100,
+    backlog_events=6_000,
+    memory_bytes=200_000_000,
 )
 COUNTS = LONG if os.environ.get("FAULTS") == "long" else FAST

@@ -25,6 +25,7 @@ from edge.delivery import Request, Response
 from edge.drainer import housekeeping
 from edge.ledger import DeliveryLedger, ResolverLedger, TrimLedger
 from edge.ledger.delivering import MOVE_CURSOR
+from edge.resolver import stepping
 from edge.spool import SpoolWriter
 from edge.spool import segment as segments
 from edge.transport import HttpTransport
@@ -176,6 +177,22 @@ BUGS: Mapping[str, Callable[[], None]] = {
 }
 
 
+def unbounded_connections() -> None:
+    """Take every connection for which the system has a file handle."""
+    collecting.connections_allowed = lambda: FAR  # type: ignore[assignment]
+
+
+def unbounded_pages() -> None:
+    """Resolve all that is stored in one page."""
+    stepping.READ_EVENTS = stepping.PAGE_EVENTS = stepping.PAGE_BYTES = FAR
+
+
+# Mistakes that cost no event: other tests than those of the verdict find them.
+WEAKNESSES: Mapping[str, Callable[[], None]] = {
+    weakness.__name__: weakness for weakness in (unbounded_connections, unbounded_pages)
+}
+
+
 def main() -> None:
     """Swap, then serve one part as `edge serve --only` does."""
     parser = argparse.ArgumentParser()
@@ -186,7 +203,7 @@ def main() -> None:
     parser.add_argument("--clock", type=Path)
     told = parser.parse_args()
     if told.bug:
-        BUGS[told.bug]()
+        {**BUGS, **WEAKNESSES}[told.bug]()
     if told.clock:
         WrongClock(told.clock).swap()
     if told.die_at:

@@ -120,6 +120,11 @@ class Service:
         """Give what /readyz says; nobody there is not ready."""
         return await self._readyz(self._ops)
 
+    async def healthz(self) -> int:
+        """Give the status of /healthz."""
+        async with self._session.get(f"{self._ops}/healthz") as answer:
+            return answer.status
+
     async def _readyz(self, ops: str) -> dict[str, Any]:
         try:
             async with self._session.get(f"{ops}/readyz") as answer:
