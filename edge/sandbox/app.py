@@ -13,6 +13,7 @@ from edge.sandbox.ga4 import GA4
 from edge.sandbox.google_ads import GoogleAds
 from edge.sandbox.klaviyo import Klaviyo
 from edge.sandbox.meta import Meta
+from edge.sandbox.received import KEPT_REQUESTS, Received
 from edge.sandbox.segment import Jitsu, RudderStack, Segment
 from edge.sandbox.tiktok import TikTok
 from edge.sandbox.vendor import Vendor
@@ -38,14 +39,16 @@ def builtin_vendors() -> tuple[Vendor, ...]:
     )
 
 
-def make_app(*, clock: Clock, vendors: Sequence[Vendor] | None = None) -> web.Application:
+def make_app(*, clock: Clock, vendors: Sequence[Vendor] | None = None, kept: int = KEPT_REQUESTS) -> web.Application:
     """Mount the vendors; `app[SANDBOX]` is what tests ask.
 
     Args:
         clock: gives each request its time; rate windows and revisions go by it.
         vendors: which, with what settings; `builtin_vendors()` when left out.
+        kept: how many requests are remembered.
     """
-    sandbox = Sandbox(clock, tuple(builtin_vendors() if vendors is None else vendors))
+    received = Received(kept=kept)
+    sandbox = Sandbox(clock, tuple(builtin_vendors() if vendors is None else vendors), received=received)
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app[SANDBOX] = sandbox
     Control(sandbox).add_routes(app.router)
@@ -82,10 +85,15 @@ class Running:
 
 
 async def start(
-    host: str = "127.0.0.1", port: int = 0, *, clock: Clock, vendors: Sequence[Vendor] | None = None
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    clock: Clock,
+    vendors: Sequence[Vendor] | None = None,
+    kept: int = KEPT_REQUESTS,
 ) -> Running:
     """Listen in this event loop until `close`; port 0 takes a free one. Raises OSError when the port is taken."""
-    app = make_app(clock=clock, vendors=vendors)
+    app = make_app(clock=clock, vendors=vendors, kept=kept)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:

@@ -37,6 +37,7 @@ CROWD_EVERY_S = 0.1
 # Klaviyo's rate lets 58 events a second through: what waits for it must not grow with the time that a slow machine
 # takes for everything else.
 CROWD = 150
+KEPT = 10**6  # requests that the sandbox remembers: those of two hours
 GRANTED = dict.fromkeys(("functional", "analytics", "marketing", "advertising"), "granted")
 DENIED = dict.fromkeys(GRANTED, "denied")
 DONE = "SELECT coalesce(sum(events), 0) FROM tally WHERE fate NOT IN ('waiting', 'held')"
@@ -262,7 +263,7 @@ class World:
 
 async def open_sandbox(port: int = 0) -> Running:
     """Start a fake Klaviyo without rate limits: what is tested here is not the vendor's patience."""
-    return await start(port=port, clock=SystemClock(), vendors=[Klaviyo(rates=None)])
+    return await start(port=port, clock=SystemClock(), vendors=[Klaviyo(rates=None)], kept=KEPT)
 
 
 @asynccontextmanager
