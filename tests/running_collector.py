@@ -12,7 +12,7 @@ import orjson
 from prometheus_client import CollectorRegistry
 
 from edge.clock import SteadyClock
-from edge.collector import Assets, Collector, CollectorSettings
+from edge.collector import Assets, Collector, CollectorSettings, Tell
 from edge.cookie import CookieSigner
 from edge.event import Event, decode
 from edge.metrics import CollectorMetrics
@@ -26,13 +26,35 @@ SCRIPT = b"window.datafly = 1;" * 200
 WAIT_S = 5.0
 
 
-class MemoryLog:
+class AwaitedLog:
+    """A log that is told by its `append` alone."""
+
+    def __init__(self) -> None:
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def append(self, envelopes: Sequence[bytes]) -> int:
+        raise NotImplementedError
+
+    def append_soon(self, envelopes: Sequence[bytes], tell: Tell) -> None:
+        async def appended() -> None:
+            try:
+                tell(await self.append(envelopes))
+            except Exception as error:
+                tell(error)
+
+        task = asyncio.create_task(appended())
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+
+class MemoryLog(AwaitedLog):
     """Keeps envelopes in a list; `gate` holds appends back, `error` makes them fail.
 
     Of `refusals` each makes one append fail. Of `lost_answers` each does so once the events are kept.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.events: list[Event] = []
         self.error: Exception | None = None
         self.refusals: list[Exception] = []

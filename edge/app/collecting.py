@@ -21,7 +21,7 @@ from edge.app.keys import cookie_keys
 from edge.app.report import Report, exposition
 from edge.app.steady import SteadyKeeper
 from edge.clock import Clock
-from edge.collector import Assets, Collector, CollectorSettings, RandomPool
+from edge.collector import Assets, Collector, CollectorSettings, RandomPool, Tell
 from edge.config import Config
 from edge.consent_platforms import with_meanings
 from edge.cookie import CookieSigner
@@ -43,8 +43,13 @@ class OpeningSpool:
 
     def __init__(self, config: Config, clock: Clock, stop: asyncio.Event) -> None:
         self._config, self._clock, self._stop = config, clock, stop
+        self._opening_trouble = "the spool is not open yet"
         self.writer: SpoolWriter | None = None
-        self.trouble = "the spool is not open yet"
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be stored at the moment; "" where nothing says so."""
+        return self._opening_trouble if self.writer is None else self.writer.trouble
 
     async def open(self) -> None:
         """Open the spool, however long its disk takes to come back; returns early when told to stop."""
@@ -56,25 +61,26 @@ class OpeningSpool:
                 self._note(str(error))
                 await _wait(self._stop, REOPEN_EVERY_S)
             else:
-                self.writer, self.trouble = writer, ""
+                self.writer = writer
                 return
 
     async def append(self, envelopes: Sequence[bytes]) -> int:
         """Append as the spool does; StorageFull while it is not open."""
+        return await self._opened().append(envelopes)
+
+    def append_soon(self, envelopes: Sequence[bytes], tell: Tell) -> None:
+        """Append as the spool does; StorageFull while it is not open."""
+        self._opened().append_soon(envelopes, tell)
+
+    def _opened(self) -> SpoolWriter:
         if self.writer is None:
-            raise StorageFull(self.trouble)
-        try:
-            first = await self.writer.append(envelopes)
-        except Exception as error:
-            self.trouble = str(error)
-            raise
-        self.trouble = ""
-        return first
+            raise StorageFull(self._opening_trouble)
+        return self.writer
 
     def _note(self, trouble: str) -> None:
-        if trouble != self.trouble:
+        if trouble != self._opening_trouble:
             log.error("spool not open", reason=trouble)
-        self.trouble = trouble
+        self._opening_trouble = trouble
 
 
 class CollectingProcess:
@@ -143,8 +149,8 @@ class CollectingProcess:
     def report(self) -> Report:
         """Say whether events can be stored."""
         writer = self._spool.writer
-        if writer is not None and self._spool.trouble and writer.has_room():
-            self._spool.trouble = ""
+        if writer is not None and writer.trouble and writer.has_room():
+            writer.trouble = ""
         detail = {
             "last_seq": writer.last_seq if writer else None,
             "trouble": self._spool.trouble or None,

@@ -1,6 +1,6 @@
 """The public door: serves the script, takes batches, and answers after they are on disk."""
 
-from edge.collector.event_log import EventLog
+from edge.collector.event_log import EventLog, Tell
 from edge.collector.random_pool import RandomPool
 from edge.collector.server import Collector
 from edge.collector.settings import MAX_CONNECTIONS, CollectorSettings, Listen
@@ -14,5 +14,6 @@ __all__ = [
     "EventLog",
     "Listen",
     "RandomPool",
+    "Tell",
     "pinned_name",
 ]

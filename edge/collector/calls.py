@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from edge.clock import SteadyClock
-from edge.collector.answers import all_taken, call_refusal, json_answer
+from edge.collector.answers import Answer, all_taken, call_refusal, json_answer
 from edge.collector.door import decompressed, read_body
 from edge.collector.event_log import EventLog
 from edge.collector.settings import CollectorSettings
@@ -30,7 +30,7 @@ class ServerCalls:
         self._settings, self._spool, self._clock, self._metrics = settings, spool, clock, metrics
         self._keys = WriteKeys(settings.write_keys)
 
-    async def take(self, request: web.BaseRequest, address: str) -> web.Response:
+    async def take(self, request: web.BaseRequest, address: str) -> Answer:
         """Take one request at {prefix}/v1/{address}; its answer comes after the commit.
 
         Raises:
@@ -54,7 +54,7 @@ class ServerCalls:
         body = read_json(decompressed(sent, request.headers.get(hdrs.CONTENT_ENCODING), limit_bytes))
         return source or self._keys.find_in(body), body
 
-    async def _stored(self, calls: Calls, source: str) -> web.Response:
+    async def _stored(self, calls: Calls, source: str) -> Answer:
         """Commit what is good, and say what was not; between spans of a large batch others have their turn."""
         envelopes: list[bytes] = []
         rejected: list[Rejected] = []
@@ -73,7 +73,7 @@ class ServerCalls:
         return _partly(accepted, rejected) if rejected else all_taken()
 
 
-def _partly(accepted: int, rejected: Sequence[Rejected]) -> web.Response:
+def _partly(accepted: int, rejected: Sequence[Rejected]) -> Answer:
     """Tell which messages were refused.
 
     As long as anything was taken, or nothing was wrong but that we do not support it, the answer is good: a library

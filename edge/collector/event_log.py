@@ -1,7 +1,9 @@
 """What the collector asks of storage, and nothing else."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+Tell: TypeAlias = Callable[[int | Exception], None]
 
 
 class EventLog(Protocol):
@@ -12,5 +14,13 @@ class EventLog(Protocol):
 
         Raises:
             StorageFull, StorageBusy, StorageFailed: nothing was stored.
+        """
+        ...
+
+    def append_soon(self, envelopes: Sequence[bytes], tell: Tell) -> None:
+        """Store as `append` does, without a task: `tell` is called once, with what that gives or would have raised.
+
+        Raises:
+            StorageFull, StorageBusy, StorageFailed: nothing will be stored, and nobody is told.
         """
         ...

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from aiohttp import hdrs
 from multidict import istr
 
+from edge.collector.answers import Headers
 from edge.errors import RequestRefused
 
 _PREFLIGHT_S = 7_200  # the longest that any browser keeps
@@ -15,9 +16,9 @@ class Origins:
 
     def __init__(self, origins: tuple[str, ...]) -> None:
         # The values sent are these, built from configuration; a request only picks one.
-        self._headers: dict[str, dict[str, str]] = {origin: _cors(origin) for origin in origins}
+        self._headers: dict[str, Headers] = {origin: _cors(origin) for origin in origins}
 
-    def judge(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+    def judge(self, headers: Mapping[str, str]) -> Headers:
         """Give the headers that every answer to this request carries.
 
         A browser's own word "same-origin" suffices, as no page can forge it. Without it, or with "same-site" or
@@ -34,31 +35,31 @@ class Origins:
             raise RequestRefused(403, "foreign_origin", "this page's origin is not among the configured ones")
         return cors
 
-    def preflight(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+    def preflight(self, headers: Mapping[str, str]) -> Headers:
         """Give the headers of an answer to OPTIONS.
 
         Raises:
             RequestRefused: 403.
         """
-        return {**self.judge(headers), **_PREFLIGHT}
+        return self.judge(headers) + _PREFLIGHT
 
 
 _SITE = istr("Sec-Fetch-Site")
-_VARY: Mapping[str, str] = {"Vary": "Origin"}
+_VARY: Headers = (("Vary", "Origin"),)
 _SITES_WITH_ORIGIN = (None, "same-site", "none")
-_PREFLIGHT = {
-    "Access-Control-Allow-Methods": "POST",
-    "Access-Control-Allow-Headers": "content-type",
-    "Access-Control-Max-Age": str(_PREFLIGHT_S),
-}
+_PREFLIGHT: Headers = (
+    ("Access-Control-Allow-Methods", "POST"),
+    ("Access-Control-Allow-Headers", "content-type"),
+    ("Access-Control-Max-Age", str(_PREFLIGHT_S)),
+)
 
 
-def _cors(origin: str) -> dict[str, str]:
+def _cors(origin: str) -> Headers:
     if origin in ("", "null", "*"):
         raise ValueError("an origin is written out: scheme, host and port")
-    return {
-        "Access-Control-Allow-Origin": origin,
-        "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Expose-Headers": "Retry-After",
-        **_VARY,
-    }
+    return (
+        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Access-Control-Expose-Headers", "Retry-After"),
+        *_VARY,
+    )

@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from edge.collector.answers import refusal, unexpected
+from edge.collector.answers import refusal, response, unexpected
 from edge.errors import RequestRefused
 
 log = structlog.get_logger("edge.collector")
@@ -16,6 +16,12 @@ class Connection(web.RequestHandler):
     """One connection; only its error answers and its log lines differ from aiohttp's."""
 
     __slots__ = ()
+
+    @property
+    def remote(self) -> str:
+        """The connection's other end; "" on a unix socket, and where it was never known."""
+        name = self.peername
+        return str(name[0]) if isinstance(name, tuple) else ""
 
     def handle_error(
         self,
@@ -32,8 +38,7 @@ class Connection(web.RequestHandler):
         else:
             answer = refusal(unexpected())
         log.debug("request refused by the parser", status=answer.status, error=type(exc).__name__)
-        answer.force_close()
-        return answer
+        return response(answer._replace(closes=True))
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log the kind of an error and never its text, which may hold the client's bytes."""
@@ -48,7 +53,8 @@ class Server(web.Server):
 
     def __init__(self, handler: Any, *, connections: int, **options: Any) -> None:
         super().__init__(handler, handler_cancellation=False)
-        self._options, self._most, self._open = options, connections, 0
+        self.options = {**options, "loop": asyncio.get_running_loop()}
+        self._most, self._open = connections, 0
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
@@ -61,4 +67,4 @@ class Server(web.Server):
         self._open -= 1
 
     def __call__(self) -> Connection:
-        return Connection(self, loop=asyncio.get_running_loop(), **self._options)
+        return Connection(self, **self.options)

@@ -7,14 +7,12 @@ asks again.
 
 import gzip
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 
-from aiohttp import web
-
-from edge.collector.answers import HEADERS
+from edge.collector.answers import HEADERS, Answer
 
 MAX_AGE_S = 3_600
 PINNED_MAX_AGE_S = 31_536_000
@@ -46,12 +44,11 @@ def pinned_pattern(prefix: str, name: str) -> str:
     return re.escape(f"{prefix}/{stem if dot else name}") + r"\.[0-9a-f]{8}" + re.escape(dot + suffix if dot else "")
 
 
-@dataclass(frozen=True, slots=True)
-class _Variant:
+class _Variant(NamedTuple):
     coding: str
-    body: bytes
-    plain: Mapping[str, str]
-    pinned: Mapping[str, str]
+    etag: str
+    plain: Answer
+    pinned: Answer
 
 
 class Script:
@@ -65,20 +62,13 @@ class Script:
             self._coded.insert(0, _variant("br", assets.script_br))
         self._remembered = lru_cache(_REMEMBERED)(self._chosen)
 
-    def answer(
-        self, accept_encoding: str | None, if_none_match: str | None, *, is_pinned: bool = False
-    ) -> web.Response:
+    def answer(self, accept_encoding: str | None, if_none_match: str | None, *, is_pinned: bool = False) -> Answer:
         """Give the best coding the client takes, or 304 when it has exactly that one; `is_pinned`: to be kept."""
-        headers, body = self.chosen(accept_encoding, is_pinned=is_pinned)
-        if if_none_match and _is_known(headers["ETag"], if_none_match):
-            known = {name: value for name, value in headers.items() if name not in _OF_A_BODY}
-            return web.Response(status=304, headers=known)
-        return web.Response(body=body, headers=headers)
-
-    def chosen(self, accept_encoding: str | None, *, is_pinned: bool) -> tuple[Mapping[str, str], bytes]:
-        """Give the headers and the bytes of the best coding that the client takes."""
         variant = self._remembered(accept_encoding)
-        return (variant.pinned if is_pinned else variant.plain), variant.body
+        whole = variant.pinned if is_pinned else variant.plain
+        if if_none_match and _is_known(variant.etag, if_none_match):
+            return Answer(304, tuple(header for header in whole.headers if header[0] not in _OF_A_BODY))
+        return whole
 
     def _chosen(self, accept_encoding: str | None) -> _Variant:
         if accept_encoding:
@@ -91,14 +81,16 @@ class Script:
 
 def _variant(coding: str, body: bytes) -> _Variant:
     # A digest of the coded bytes: every coding has an ETag of its own, as caches demand.
-    headers = {
-        **HEADERS,
-        "ETag": f'"{blake2b(body, digest_size=12).hexdigest()}"',
-        "Vary": "Accept-Encoding",
-        "Content-Type": "text/javascript; charset=utf-8",
-        **({"Content-Encoding": coding} if coding else {}),
-    }
-    return _Variant(coding, body, {**headers, "Cache-Control": PLAIN}, {**headers, "Cache-Control": PINNED})
+    etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
+    headers = (
+        *HEADERS,
+        ("ETag", etag),
+        ("Vary", "Accept-Encoding"),
+        ("Content-Type", "text/javascript; charset=utf-8"),
+        *((("Content-Encoding", coding),) if coding else ()),
+    )
+    plain, pinned = (Answer(200, (*headers, ("Cache-Control", told)), body) for told in (PLAIN, PINNED))
+    return _Variant(coding, etag, plain, pinned)
 
 
 def _codings(accept_encoding: str) -> set[str]:

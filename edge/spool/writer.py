@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import aiosqlite
 import structlog
@@ -23,14 +23,14 @@ log = structlog.get_logger(__name__)
 ROTATION_CHECK_S = 60.0
 SEAL_RETRY_S = 1.0
 SEAL_TRIES = 5
+Tell: TypeAlias = Callable[[int | Exception], None]
 _Rows: TypeAlias = Sequence[tuple[int, int, bytes]]
 
 
-@dataclass(slots=True)
-class _Waiter:
+class _Waiter(NamedTuple):
     envelopes: Sequence[bytes]
     size_bytes: int
-    committed: asyncio.Future[int]
+    tell: Tell
 
 
 class SpoolWriter:
@@ -41,6 +41,7 @@ class SpoolWriter:
     """
 
     def __init__(self, settings: SpoolSettings, clock: Clock) -> None:
+        self.trouble = ""  # why the last group was refused; nothing once one is stored
         self._settings, self._clock = settings, clock
         self._room = Room(settings, clock.monotonic_s)
         self._waiting: list[_Waiter] = []
@@ -95,14 +96,24 @@ class SpoolWriter:
         Raises:
             StorageBusy, StorageFull, StorageFailed: nothing of it was stored.
         """
+        committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.append_soon(envelopes, partial(_settle, committed))
+        return await committed
+
+    def append_soon(self, envelopes: Sequence[bytes], tell: Tell) -> None:
+        """Store envelopes as `append` does; who asked is told once, from the loop.
+
+        Args:
+            tell: gets the first one's sequence number after the commit, or why nothing of it was stored.
+        Raises:
+            StorageBusy, StorageFull, StorageFailed: at once; then nobody is told.
+        """
         size = sum(map(len, envelopes))
         self._refuse_when_over(len(envelopes), size)
-        waiter = _Waiter(envelopes, size, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiter)
+        self._waiting.append(_Waiter(envelopes, size, tell))
         self._waiting_events += len(envelopes)
         self._waiting_bytes += size
         self._wake.set()
-        return await waiter.committed
 
     async def seal(self) -> int:
         """Let what was appended until now lie in sealed segments; give the last number that does.
@@ -142,7 +153,8 @@ class SpoolWriter:
     async def _flush_groups(self) -> None:
         while not (self._is_closing and not self._waiting):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), ROTATION_CHECK_S)
+                async with asyncio.timeout(ROTATION_CHECK_S):
+                    await self._wake.wait()
             self._wake.clear()
             group, self._waiting = self._waiting, []
             asked, self._seals_asked = self._seals_asked, []
@@ -150,6 +162,7 @@ class SpoolWriter:
             try:
                 if group:
                     await self._commit(group)
+                    group = []  # told; what fails from here on is not theirs
                 await self._rotate_when_due(is_asked=bool(asked))
                 self._answer_seals(asked)
             except StorageError as error:
@@ -170,12 +183,11 @@ class SpoolWriter:
                 rows.append((seq, checksum(seq, body), body))
                 seq += 1
         await self._write(rows)
-        first = self._next_seq
-        self._next_seq = seq
+        self.trouble = ""
+        first, self._next_seq = self._next_seq, seq
         self._segment_bytes += sum(waiter.size_bytes for waiter in group) + 16 * len(rows)
         for waiter in group:
-            if not waiter.committed.done():
-                waiter.committed.set_result(first)
+            self._tell(waiter.tell, first)
             first += len(waiter.envelopes)
 
     def _check_room(self) -> None:
@@ -211,16 +223,24 @@ class SpoolWriter:
         return self._failure
 
     def _refuse(self, group: Sequence[_Waiter], error: StorageError, asked: Sequence[asyncio.Future[int]] = ()) -> None:
-        for future in (*(waiter.committed for waiter in group), *asked):
-            if not future.done():
-                future.set_exception(error)
+        self.trouble = str(error)
+        for waiter in group:
+            self._tell(waiter.tell, error)
+        for future in asked:
+            _settle(future, error)
+
+    def _tell(self, tell: Tell, outcome: int | Exception) -> None:
+        """Tell one of a group; what it makes of that is no trouble of the others, nor of the disk's."""
+        try:
+            tell(outcome)
+        except Exception as error:
+            log.error("nobody could be told", error=type(error).__name__)
 
     def _answer_seals(self, asked: Sequence[asyncio.Future[int]]) -> None:
         if asked and self._next_seq != self._segment.first:
             raise StorageFull("no room for the next segment")
         for future in asked:
-            if not future.done():
-                future.set_result(self._segment.first - 1)
+            _settle(future, self._segment.first - 1)
 
     async def _rotate_when_due(self, *, is_asked: bool) -> None:
         """Open the next segment when this one is large, old or asked for; the old one is sealed in the background."""
@@ -322,6 +342,15 @@ class SpoolWriter:
         wal = segment.path.with_name(segment.path.name + "-wal")
         if not is_sealed or (wal.exists() and wal.stat().st_size):
             await self._seal(segment, await files.open_for_writing(segment))
+
+
+def _settle(future: asyncio.Future[int], outcome: int | Exception) -> None:
+    if future.done():
+        return  # who waited for it has left
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 def _in_blocks(rows: _Rows) -> tuple[list[tuple[int | bytes, ...]], _Rows]:

@@ -15,12 +15,12 @@ import edge
 from bench.bodies import BODY_BYTES, body
 from bench.works import Taken, fill, names, pipeline_texts, size_of, views, works
 from edge.clock import SteadyClock
-from edge.collector import Assets, Collector, CollectorSettings, EventLog
+from edge.collector import Assets, Collector, CollectorSettings, EventLog, Tell
 from edge.cookie import CookieSigner
 from edge.metrics import CollectorMetrics
 from edge.spool import SpoolReader, SpoolSettings, SpoolWriter
 from tests.clock import FakeClock
-from tests.running_collector import KEY, ORIGIN, SAME, SCRIPT
+from tests.running_collector import KEY, ORIGIN, SAME, SCRIPT, AwaitedLog
 
 REQUESTS = 64
 OURS = str(Path(edge.__file__).parent)
@@ -33,10 +33,11 @@ MOST_DRAINER_STATEMENTS = 0.34  # some thirty a page of a hundred, whatever wait
 MOST_BYTES_A_BODY_BYTE = 2.1  # 1.1 of a body is the envelope, 1.15 its row in the spool, the rest the ledger's
 
 
-class Crowd:
+class Crowd(AwaitedLog):
     """A log that lets nobody in before everybody is there: the load is the same at every run."""
 
     def __init__(self, spool: SpoolWriter) -> None:
+        super().__init__()
         self._spool, self._here, self._all_here = spool, 0, asyncio.Event()
 
     async def append(self, envelopes: Sequence[bytes]) -> int:
@@ -80,6 +81,9 @@ class AtOnce:
 
     async def append(self, envelopes: Sequence[bytes]) -> int:
         return 1
+
+    def append_soon(self, envelopes: Sequence[bytes], tell: Tell) -> None:
+        tell(1)
 
 
 @asynccontextmanager
