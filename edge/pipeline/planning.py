@@ -11,7 +11,6 @@ from edge.delivery import Payload, Rejected, Rendered, Skipped
 from edge.event import Event, is_server
 from edge.foreign_links import Hosts, without_foreign_links
 from edge.identity import BROWSER_LEVEL, level_of
-from edge.jsontree import JSON
 from edge.mapping import Unfit, apply
 from edge.person import FIRST_EPOCH, KINDS, Identifiers, anonymous_id
 from edge.pipeline.compiled import EventPlan, Lane, Pipeline
@@ -170,25 +169,22 @@ def _said(event: Event, hosts: Hosts | None) -> tuple[Event, list[str]]:
     if hosts is None or level_of(event.source) > BROWSER_LEVEL:
         return event, []
     page, given = event.context.get("page"), event.context.get("traits")
-    page = page if isinstance(page, dict) else {}
-    own_page = {key: value for key, value in page.items() if key != "referrer"}
-    trees = {
+    own_page = dict(page) if isinstance(page, dict) else {}
+    own_page.pop("referrer", None)
+    said = {
         "properties": event.properties,
         "traits": event.traits,
         "context.traits": given if isinstance(given, dict) else {},
         "context.page": own_page,
     }
-    left = {place: without_foreign_links(tree, hosts) for place, tree in trees.items()}
-    gone = [f"{place}.{path}" for place, (_, paths) in left.items() for path in paths]
+    kept, gone = without_foreign_links(said, hosts)
     if not gone:
-        return event, []
-    kept: dict[str, dict[str, JSON]] = {place: dict(tree) for place, (tree, _) in left.items()}
+        return event, gone
     context = dict(event.context)
-    for key in ("page", "traits"):
-        if isinstance(context.get(key), dict):
-            context[key] = kept[f"context.{key}"]
-    if "referrer" in page:
-        context["page"] = {**kept["context.page"], "referrer": page["referrer"]}
+    if isinstance(page, dict):
+        context["page"] = kept["context.page"] | ({"referrer": page["referrer"]} if "referrer" in page else {})
+    if isinstance(given, dict):
+        context["traits"] = kept["context.traits"]
     return replace(event, properties=kept["properties"], traits=kept["traits"], context=context), gone
 
 

@@ -3,6 +3,8 @@
 import copy
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.event import Event
 from edge.foreign_links import hosts_of, is_foreign, without_foreign_links
@@ -10,6 +12,21 @@ from edge.person import Identifiers
 from edge.pipeline import source_of, stripped_of
 
 HOSTS = hosts_of(("https://shop.example", "http://127.0.0.1:8080"), ("cdn.shop.example",))
+# What links are made of, and what hides them: whatever stands together may be one.
+PARTS = (
+    *(
+        "https://shop.example/",
+        "https://www.shop.example/",
+        "https",
+        "data",
+        "http",
+        "HTTPS",
+        "www",
+        "WwW",
+        "evil.example",
+    ),
+    *(":", "/", "//", "\\", '"', "<", "a", "#", "&#", "&", ".", " ", "(", "\t", "\n", "\u200b", "\u00ad", "ä", "?x=1"),
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +47,9 @@ HOSTS = hosts_of(("https://shop.example", "http://127.0.0.1:8080"), ("cdn.shop.e
         "https://evil.example./",
         "ht\ntps://evil.example",
         "h\u200bttps://evil.example",
+        "/\t/evil.example",
+        "/\u200b/evil.example",
+        "w\u00adww.evil.example",
         "ftp://shop.example/x",
         "javascript:alert(1)",
         "JaVaScRiPt:alert(1)",
@@ -49,6 +69,9 @@ HOSTS = hosts_of(("https://shop.example", "http://127.0.0.1:8080"), ("cdn.shop.e
 )
 def test_what_leads_away_or_is_markup_is_foreign(text):
     assert is_foreign(text, HOSTS)
+    beside = {"item_url": "https://shop.example/p", "image_url": "https://cdn.shop.example/i.jpg"}
+    for at, tree in {"x": {"x": text}, "0": {"0": [text]}, text: {text: 1}}.items():
+        assert without_foreign_links({**beside, **tree}, HOSTS)[1] in ([at], [f"{at}.0"])
 
 
 @pytest.mark.parametrize(
@@ -88,6 +111,14 @@ def test_each_foreign_text_goes_as_a_whole_and_the_rest_stays():
     assert kept == {"item_name": "Moon Teapot", "price": 42, "items": [{"item_id": "1"}, {"tags": ["tea"]}]}
     assert gone == ["item_url", "items.0.image_url", "items.1.tags.1", "https://evil.example"]
     assert tree == before
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=6).map("".join), st.lists(st.sampled_from(PARTS)).map("".join))
+def test_what_is_proved_harmless_at_a_glance_holds_no_foreign_text(text, key):
+    """Every event is looked at as one text; only where that proves nothing, text by text."""
+    tree = {"item_url": "https://shop.example/p", "items": [{key: text}]}
+    is_whole = without_foreign_links(tree, HOSTS)[0] is tree
+    assert is_whole is not (is_foreign(text, HOSTS) or is_foreign(key, HOSTS))
 
 
 def test_an_object_without_any_is_the_very_same():
