@@ -20,14 +20,15 @@ Null counts as absent. What is no list of objects is left alone.
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import TypeAlias
 
 from edge.jsontree import JSON, MAX_SAFE_INTEGER, number_of, plain_number
 
 Line: TypeAlias = Mapping[str, JSON]
+Amount: TypeAlias = int | float
 
 NUMERIC_KEYS = ("value", "price", "quantity")
-REDUCING_KEYS = ("discount", "coupon")
 CATEGORY_KEYS = ("item_category", "item_category2", "item_category3", "item_category4", "item_category5")
 # What tells of one item, wherever it stands; `value` is not among them, as at the top it is the event's.
 ITEM_KEYS = (
@@ -35,7 +36,6 @@ ITEM_KEYS = (
     *(*CATEGORY_KEYS, "categories", "item_list_id", "item_list_name", "item_url", "image_url"),
     *("price", "quantity", "discount", "coupon"),
 )
-ONE = Decimal(1)
 
 
 def completed(properties: Mapping[str, JSON]) -> dict[str, JSON]:
@@ -53,18 +53,19 @@ def completed(properties: Mapping[str, JSON]) -> dict[str, JSON]:
     if lines is None:
         return full
     for line in lines:
-        _fill(line, "categories", _categories(line))
+        if line.get("categories") is None:
+            _set(line, "categories", _categories(line))
     if full.get("currency") is None:
-        _fill(full, "currency", _currency(lines))
+        _set(full, "currency", _currency(lines))
     if len(lines) == 1:
         _lift(full, lines[0])
     if full.get("num_items") is None:
-        _fill(full, "num_items", _count(full, lines))
+        _set(full, "num_items", _count(full, lines))
     if full.get("value") is None and _is_the_events_worth(full, lines):
-        _fill(full, "value", _worth(lines or [full]))
+        _set(full, "value", _worth(lines or [full]))
     for line in lines:
         if line.get("value") is None:
-            _fill(line, "value", _worth([line]))
+            _set(line, "value", _worth([line]))
     if lines:
         full["items"] = [*lines]
     return full
@@ -74,7 +75,7 @@ def _lines(full: Line) -> list[dict[str, JSON]] | None:
     """Give a copy of each item, of the flat one too; None when the list holds anything that is no item."""
     items = full.get("items")
     if items is None and (full.get("item_id") is not None or full.get("item_name") is not None):
-        return [{key: full[key] for key in ITEM_KEYS if full.get(key) is not None}]
+        return [{key: value for key in ITEM_KEYS if (value := full.get(key)) is not None}]
     items = items if isinstance(items, list) else []
     lines = [_with_numbers(item) for item in items if isinstance(item, dict)]
     return lines if len(lines) == len(items) else None
@@ -83,9 +84,9 @@ def _lines(full: Line) -> list[dict[str, JSON]] | None:
 def _with_numbers(line: Line) -> dict[str, JSON]:
     copy = dict(line)
     for key in NUMERIC_KEYS:
-        number = number_of(copy[key]) if isinstance(copy.get(key), str) else None
-        if number is not None:
-            copy[key] = number
+        value = copy.get(key)
+        if isinstance(value, str):
+            _set(copy, key, number_of(value))
     return copy
 
 
@@ -105,54 +106,61 @@ def _code(line: Line) -> str | None:
     return code.strip().upper() or None if isinstance(code, str) else None
 
 
-def _fill(full: dict[str, JSON], key: str, value: JSON) -> None:
-    if value is not None and full.get(key) is None:
+def _set(full: dict[str, JSON], key: str, value: JSON) -> None:
+    if value is not None:
         full[key] = value
 
 
 def _lift(full: dict[str, JSON], line: Line) -> None:
     takes_value = _is_the_events_worth(full, [line])
     for key, value in line.items():
-        if takes_value or key != "value":
-            _fill(full, key, value)
+        if value is not None and full.get(key) is None and (takes_value or key != "value"):
+            full[key] = value
 
 
 def _is_the_events_worth(full: Line, lines: Sequence[Line]) -> bool:
     """Tell whether what the items are worth is what the event is: nothing taken off it, and all in its currency."""
-    return not _is_reduced(full) and all(_code(line) in (None, _code(full)) for line in lines)
+    return not _is_reduced(full) and set(map(_code, lines)) <= {None, _code(full)}
 
 
 def _is_reduced(line: Line) -> bool:
-    return any(line.get(key) for key in REDUCING_KEYS)
+    return bool(line.get("discount") or line.get("coupon"))
 
 
-def _count(full: Line, lines: Sequence[Line]) -> int | float | None:
-    if not lines:
-        return _total([_amount(full.get("quantity"), absent=None)])
-    return _total([_amount(line.get("quantity"), absent=ONE) for line in lines])
+def _count(full: Line, lines: Sequence[Line]) -> Amount | None:
+    counted = [_amount(line, "quantity", absent=1) for line in lines] or [_amount(full, "quantity", absent=None)]
+    return _total([(amount, 1) for amount in counted])
 
 
-def _worth(lines: Sequence[Line]) -> int | float | None:
-    return None if any(map(_is_reduced, lines)) else _total([_line_worth(line) for line in lines])
+def _worth(lines: Sequence[Line]) -> Amount | None:
+    if any(map(_is_reduced, lines)):
+        return None
+    return _total([(_amount(line, "price", absent=None), _amount(line, "quantity", absent=1)) for line in lines])
 
 
-def _line_worth(line: Line) -> Decimal | None:
-    price, quantity = _amount(line.get("price"), absent=None), _amount(line.get("quantity"), absent=ONE)
-    return None if price is None or quantity is None else price * quantity
-
-
-def _amount(value: JSON, *, absent: Decimal | None) -> Decimal | None:
+def _amount(line: Line, key: str, *, absent: Amount | None) -> Amount | None:
+    value = line.get(key)
     if value is None:
         return absent
     number = number_of(value)
-    return None if number is None or not 0 <= number <= MAX_SAFE_INTEGER else Decimal(str(number))
+    return None if number is None or not 0 <= number <= MAX_SAFE_INTEGER else number
 
 
-def _total(amounts: list[Decimal | None]) -> int | float | None:
-    """Give the sum, exact to the cent, or None when one amount is unknown."""
+def _total(lines: Sequence[tuple[Amount | None, Amount | None]]) -> Amount | None:
+    return _product(*lines[0]) if len(lines) == 1 else _sum(lines)
+
+
+@lru_cache(1_024)
+def _product(price: Amount | None, quantity: Amount | None) -> Amount | None:
+    """Remember what one line comes to: a shop's prices come again and again."""
+    return _sum([(price, quantity)])
+
+
+def _sum(lines: Sequence[tuple[Amount | None, Amount | None]]) -> Amount | None:
+    """Give the sum of price times quantity, exact to the cent, or None when one of them is unknown."""
     total = Decimal(0)
-    for amount in amounts:
-        if amount is None:
+    for price, quantity in lines:
+        if price is None or quantity is None:
             return None
-        total += amount
+        total += Decimal(str(price)) * Decimal(str(quantity))
     return plain_number(total) if total <= MAX_SAFE_INTEGER else None

@@ -14,6 +14,8 @@ from edge.shapes import Shape, section
 
 Anonymous: TypeAlias = Literal["hold", "send", "drop"]
 
+CONTAINERS = (dict, list)
+
 _BASE_URL = re.compile(
     r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*|https?://\[[0-9a-fA-F:]+\](:[0-9]{1,5})?"
 )
@@ -238,7 +240,11 @@ def _base_url(text: str) -> str:
 def without_nulls(tree: Any) -> Any:
     """Give a copy of a JSON tree without nulls: to many vendors a null says "forget this"."""
     if isinstance(tree, dict):
-        return {key: without_nulls(value) for key, value in tree.items() if value is not None}
+        return {
+            key: without_nulls(value) if isinstance(value, CONTAINERS) else value
+            for key, value in tree.items()
+            if value is not None
+        }
     if isinstance(tree, list):
-        return [without_nulls(value) for value in tree if value is not None]
+        return [without_nulls(value) if isinstance(value, CONTAINERS) else value for value in tree if value is not None]
     return tree

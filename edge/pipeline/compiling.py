@@ -112,7 +112,7 @@ def _event_plan(reader: Reader, keys: Tree[str, EventKey]) -> EventPlan:
         properties=compile_mapping(reader.section("properties"), ROOTS),
         lane=None if reader.node("lane") is None else reader.choice("lane", LANES),
         when=reader.parsed("when", _condition, None),
-        own={key: _own(reader, key, declared) for key, declared in keys.items()},
+        own={key: _own(reader, key, declared) for key, declared in keys.items() if reader.node(key) is not None},
     )
     reader.done()
     return event_plan

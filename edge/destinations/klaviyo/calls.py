@@ -46,7 +46,7 @@ def payload_of(rendered: Rendered) -> Payload:
     Raises:
         Unfit: Klaviyo would refuse one of them.
     """
-    resources = list(_imports(rendered) if is_identify(rendered) else _events(rendered))
+    resources = _imports(rendered) if is_identify(rendered) else _events(rendered)
     told = {"data": resources if len(resources) > 1 else resources[0]}
     first = resources[0]["attributes"]
     is_own = first.get("unique_id") == rendered.unique_id and all(one["type"] == EVENT for one in resources)
@@ -82,21 +82,20 @@ def resources_of(payload: Payload) -> list[dict[str, Any]]:
     return resources
 
 
-def _events(rendered: Rendered) -> Iterator[dict[str, Any]]:
+def _events(rendered: Rendered) -> list[dict[str, Any]]:
     attributes = attributes_of(rendered)
-    yield {"type": EVENT, "attributes": attributes}
-    yield from _lines(rendered, attributes)
-    yield from _subscription(rendered, attributes["profile"]["data"]["attributes"])
+    event = {"type": EVENT, "attributes": attributes}
+    who = attributes["profile"]["data"]["attributes"]
+    return [event, *_lines(rendered, attributes), *_subscription(rendered, who)] if rendered.own else [event]
 
 
-def _imports(rendered: Rendered) -> Iterator[dict[str, Any]]:
+def _imports(rendered: Rendered) -> list[dict[str, Any]]:
     """Give the profile: what the file maps of it, and what it maps of this event."""
     attributes = profile_of({**rendered.profile, **rendered.properties})
     attributes.pop("anonymous_id", None)  # no longer a part of profiles since revision 2025-10-15
     if not attributes.keys() & {"email", "phone_number", "external_id", "_kx"}:
         raise Unfit("profile: has none of email, phone_number, external_id, _kx")
-    yield {"type": PROFILE, "attributes": attributes}
-    yield from _subscription(rendered, attributes)
+    return [{"type": PROFILE, "attributes": attributes}, *_subscription(rendered, attributes)]
 
 
 def _lines(rendered: Rendered, order: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -6,15 +6,17 @@ track and identify APIs.
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from edge.delivery import Rendered
-from edge.destinations.base import Unfit, without_nulls
+from edge.destinations.base import CONTAINERS, Unfit, without_nulls
 from edge.destinations.values import NEWEST_MS, currency_of
 from edge.jsontree import number_of
 
 MAX_METRIC_CHARS, MAX_PROPERTIES, MAX_ARRAY_ITEMS, MAX_NESTING = 127, 400, 4_000, 10
-MAX_STRING_BYTES, MAX_BODY_BYTES = 100_000, 5_000_000
+MAX_STRING_BYTES = 100_000
+SHORT_CHARS = MAX_STRING_BYTES // 4  # a character has four bytes at most, so that these need no counting
 # The vendor's oldest moment, 2000-01-01, and the last one that ISO 8601 writes with four digits, both UTC.
 OLDEST_MS = 946_684_800_000
 
@@ -29,7 +31,9 @@ IDENTIFIERS = {
 ATTRIBUTES = ("first_name", "last_name", "organization", "locale", "title", "image")
 COORDINATES = ("latitude", "longitude")
 LOCATION = ("address1", "address2", "city", "country", "region", "zip", "timezone", "ip", *COORDINATES)
-RENAMED = {"$id": "external_id", "$exchange_id": "_kx"}
+# What each key of a profile that Klaviyo knows is called today; the former APIs put a dollar before it.
+NAMES = {name: name for name in (*IDENTIFIERS, *ATTRIBUTES, *LOCATION)}
+NAMES |= {f"${name}": name for name in NAMES} | {"$id": "external_id", "$exchange_id": "_kx"}
 # Parts of the former identify call that no event can carry: consent is given by a subscribe call only.
 NOT_OF_AN_EVENT = frozenset({"$consent", "$source"})
 EVENT_ID_KEYS = ("$event_id", "event_id")
@@ -46,7 +50,7 @@ def attributes_of(rendered: Rendered) -> dict[str, Any]:
     _check_frame(rendered)
     attributes: dict[str, Any] = {
         "unique_id": _unique_id(properties, rendered.unique_id),
-        "time": datetime.fromtimestamp(rendered.time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "time": _moment(rendered.time_ms // 1_000),
         **_money(properties, rendered.currency),
         "metric": {"data": {"type": "metric", "attributes": {"name": rendered.metric}}},
         "profile": {"data": {"type": "profile", "attributes": profile_of(rendered.profile, rendered.stranger_id)}},
@@ -55,8 +59,15 @@ def attributes_of(rendered: Rendered) -> dict[str, Any]:
     if len(properties) > MAX_PROPERTIES:
         raise Unfit(f"properties: Klaviyo takes {MAX_PROPERTIES}, not {len(properties)}")
     for name, value in properties.items():
-        _check(value, f"properties.{name}", 2)
+        if isinstance(value, CONTAINERS) or (isinstance(value, str) and len(value) > SHORT_CHARS):
+            _check(value, f"properties.{name}", 2)
     return attributes
+
+
+@lru_cache(256)
+def _moment(second: int) -> str:
+    """Write a moment in UTC; events that go out together happened in the same few seconds."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _check_frame(rendered: Rendered) -> None:
@@ -68,26 +79,25 @@ def _check_frame(rendered: Rendered) -> None:
 
 def _unique_id(properties: dict[str, object], otherwise: str) -> str:
     """Take the mapped key out of the properties: without one Klaviyo keeps one event a second."""
-    mapped = [properties.pop(key, None) for key in EVENT_ID_KEYS]
-    for key, value in zip(EVENT_ID_KEYS, mapped, strict=True):
+    for key, value in [(key, properties.pop(key)) for key in EVENT_ID_KEYS if key in properties]:
         if isinstance(value, bool | list | dict):
             raise Unfit(f"{key}: Klaviyo takes a text, not a {type(value).__name__}")
-        if value is not None and str(value).strip():
-            return str(value).strip()
+        if text := str(value).strip():
+            return text
     if not otherwise:
         raise Unfit("unique_id: the event has none")
     return otherwise
 
 
 def _money(properties: dict[str, object], currency: str | None) -> dict[str, object]:
-    mapped = [properties.pop(key, None) for key in CURRENCY_KEYS]
+    named = [properties.pop(key) for key in CURRENCY_KEYS if key in properties]
     value = properties.pop("$value", None)
     if value is None or value == "":
         return {}
     number = number_of(value)
     if number is None:
         raise Unfit("$value: Klaviyo takes a number")
-    code = next((code for one in (*mapped, currency) if (code := currency_of(one))), None)
+    code = next(filter(None, map(currency_of, (*named, currency))), None)
     return {"value": number, "value_currency": code} if code else {"value": number}
 
 
@@ -101,19 +111,22 @@ def profile_of(mapped: dict[str, object], anonymous_id: str | None = None) -> di
     attributes: dict[str, str] = {}
     location: dict[str, object] = {}
     own: dict[str, object] = {}
-    for key, value in without_nulls(mapped).items():
-        name = RENAMED.get(key, key.removeprefix("$"))
-        if key in NOT_OF_AN_EVENT or (isinstance(value, str) and not value.strip()):
+    for key, value in mapped.items():
+        if value is None or key in NOT_OF_AN_EVENT or (isinstance(value, str) and not value.strip()):
             continue
-        if name in IDENTIFIERS or name in ATTRIBUTES:
-            (identifiers if name in IDENTIFIERS else attributes)[name] = _text(name, value)
-        elif name in LOCATION:
-            location[name] = value if name in COORDINATES else _text(name, value)
+        name = NAMES.get(key)
+        if name is None:
+            own[key] = without_nulls(value)
+        elif name in IDENTIFIERS:
+            identifiers[name] = _text(name, value)
+        elif name in ATTRIBUTES:
+            attributes[name] = _text(name, value)
         else:
-            own[key] = value
+            location[name] = without_nulls(value) if name in COORDINATES else _text(name, value)
     _check(own, "profile", 1)
+    profile: dict[str, object] = {**_identified(identifiers), **attributes}
     parts = {"location": location, "properties": own}
-    return {**_identified(identifiers), **attributes, **{name: part for name, part in parts.items() if part}}
+    return profile | {name: part for name, part in parts.items() if part}
 
 
 def _text(name: str, value: object) -> str:
@@ -129,7 +142,7 @@ def _identified(given: dict[str, str]) -> dict[str, str]:
     """
     if "email" in given:
         given["email"] = given["email"].lower()
-    fit = {name: given[name] for name in IDENTIFIERS if name in given and IDENTIFIERS[name].fullmatch(given[name])}
+    fit = {name: given[name] for name, form in IDENTIFIERS.items() if name in given and form.fullmatch(given[name])}
     if "email" in fit:
         fit.pop("_kx", None)
     if fit:
@@ -139,18 +152,16 @@ def _identified(given: dict[str, str]) -> dict[str, str]:
     raise Unfit(f"profile: has none of {', '.join(IDENTIFIERS)}")
 
 
-def _check(tree: object, path: str, level: int) -> None:
+def _check(value: dict[str, object] | list[object] | str, path: str, level: int) -> None:
     """Raise when a list, a text or the nesting is larger than Klaviyo takes."""
-    if isinstance(tree, str):
-        # A character has four bytes at most, so that a short text needs no counting.
-        if len(tree) * 4 > MAX_STRING_BYTES and len(tree.encode(errors="surrogatepass")) > MAX_STRING_BYTES:
+    if isinstance(value, str):
+        if len(value.encode(errors="surrogatepass")) > MAX_STRING_BYTES:
             raise Unfit(f"{path}: a text has more than {MAX_STRING_BYTES} bytes")
-        return
-    if not isinstance(tree, dict | list):
         return
     if level > MAX_NESTING:
         raise Unfit(f"{path}: is nested more than {MAX_NESTING} levels deep")
-    if isinstance(tree, list) and len(tree) > MAX_ARRAY_ITEMS:
+    if isinstance(value, list) and len(value) > MAX_ARRAY_ITEMS:
         raise Unfit(f"{path}: a list has more than {MAX_ARRAY_ITEMS} entries")
-    for value in tree.values() if isinstance(tree, dict) else tree:
-        _check(value, path, level + 1)
+    for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(inner, CONTAINERS) or (isinstance(inner, str) and len(inner) > SHORT_CHARS):
+            _check(inner, path, level + 1)
