@@ -60,12 +60,8 @@ class Identifiers:
 
     def items(self) -> list[tuple[Kind, str]]:
         """Give the present identifiers as (kind, value), the deciding kind first."""
-        present: list[tuple[Kind, str]] = []
-        for kind in KINDS:
-            value: str | None = getattr(self, kind)
-            if value is not None:
-                present.append((kind, value))
-        return present
+        values = (self.customer_id, self.email, self.phone)
+        return [(kind, value) for kind, value in zip(KINDS, values, strict=True) if value is not None]
 
     def traits(self) -> dict[str, str]:
         """Give them as `context.traits` for mapping."""

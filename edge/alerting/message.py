@@ -9,10 +9,10 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from edge.alerting.judging import Key, Kind, Reading
+from edge.moments import iso_millisecond
 from edge.secret import Secret
 from edge.webhook_signature import headers_of as signed
 
@@ -115,7 +115,7 @@ def body_of(message: Message, site: str) -> bytes:
         {"type": "alert.raised", "timestamp", "text", "data": {"alert", "state", "site", "about", "since", "value",
         "limit", "unit", "run", "reminder"}}; about, value, limit, unit and run are null where there is none.
     """
-    since, reading, kind = _moment(message.since_ms), message.reading, message.key.kind
+    since, reading, kind = iso_millisecond(message.since_ms), message.reading, message.key.kind
     state = "raised" if message.is_raised else "cleared"
     data = {
         "alert": kind,
@@ -140,7 +140,7 @@ def text_of(message: Message, site: str) -> str:
     said = words.format(about=key.about, value=shown(message.reading.value, UNITS.get(key.kind)))
     if not message.is_raised:
         return f"{site}: over: {said}"
-    again = f"still, since {_moment(message.since_ms)}: " if message.reminder else ""
+    again = f"still, since {iso_millisecond(message.since_ms)}: " if message.reminder else ""
     return f"{site}: {again}{said} (run `{verb_of(key)}`)"
 
 
@@ -180,7 +180,3 @@ def _escaped(text: str) -> str:
 
 def _rounded(value: float | None) -> float | int | None:
     return round(value, 1) if isinstance(value, float) else value
-
-
-def _moment(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,7 +7,6 @@ as of 2026-11.
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from ipaddress import ip_address
 
 from edge.consent import Purpose
@@ -16,6 +15,7 @@ from edge.destinations.base import Unfit, without_nulls
 from edge.destinations.google_identifiers import hashed_email, hashed_name, hashed_phone
 from edge.destinations.values import NEWEST_MS, currency_of
 from edge.jsontree import number_of
+from edge.moments import iso_second
 
 SOURCES = ("WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER")
 CLICK_IDS = ("gclid", "gbraid", "wbraid")
@@ -83,7 +83,7 @@ def timestamp(moment_ms: int) -> str:
     """Give RFC 3339 in UTC, to the second."""
     if not 0 <= moment_ms <= NEWEST_MS:
         raise Unfit("time: Google Ads takes moments from 1970 to 9999")
-    return datetime.fromtimestamp(moment_ms // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return iso_second(moment_ms)
 
 
 def _check_known(given: Mapping[str, object], known: tuple[str, ...], where: str) -> None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -11,6 +10,7 @@ from edge.consent import Purpose
 from edge.delivery import Payload, Rendered
 from edge.destinations.base import Unfit
 from edge.jsontree import number_of
+from edge.moments import iso_millisecond
 
 NEWEST_MS = 253_402_300_799_999  # the last moment that ISO 8601 writes with four digits of year
 LIMITED = ("never", "unless_granted", "always")
@@ -78,7 +78,7 @@ def iso(at_ms: int) -> str:
     """Give a moment in UTC, "2026-11-20T14:03:09.120Z"; raises Unfit outside 1970 to 9999."""
     if not 0 <= at_ms <= NEWEST_MS:
         raise Unfit("time: is not one that ISO 8601 can say")
-    return datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_millisecond(at_ms)
 
 
 def is_limited(when: str, rendered: Rendered) -> bool:

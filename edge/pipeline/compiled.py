@@ -37,7 +37,10 @@ class EventPlan:
 class Pipeline:
     """One compiled file. `hash` is the first 16 hex digits of its bytes' SHA-256; `name` is its cursor.
 
-    `warnings` say what the file leaves out that the vendor's own features need.
+    `warnings` say what the file leaves out that the vendor's own features need. The rest follows from the others:
+    `discloses` are the purposes whose answers stand in a payload: one that is withdrawn must not be told any more;
+    `is_known_by_click`: a click token is enough to say who it was, as the vendor knows its own and the file maps it;
+    `sends_own_ids`: strangers go under their visitors' own ids, which the file itself does not name.
     """
 
     name: str
@@ -55,20 +58,21 @@ class Pipeline:
     profile: Mapping
     events: Tree[str, EventPlan]
     warnings: tuple[Problem, ...] = ()
+    discloses: Purpose = field(init=False)
+    is_known_by_click: bool = field(init=False)
+    sends_own_ids: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Judge once what is asked for each event."""
+        clicks, own_ids, paths = self.destination.click_targets, self.destination.anonymous_targets, self.profile.paths
+        object.__setattr__(self, "discloses", purposes(self.destination.discloses))
+        object.__setattr__(self, "is_known_by_click", not clicks.isdisjoint(paths))
+        is_own = self.anonymous == "send" and own_ids and own_ids.isdisjoint(paths)
+        object.__setattr__(self, "sends_own_ids", bool(is_own))
 
     def event_plan(self, name: str) -> EventPlan | None:
         """Give what the file says of an event's canonical name, by itself or as "*"."""
         return self.events.get(name) or (None if name in UNSTARRED else self.events.get("*"))
-
-    @property
-    def is_known_by_click(self) -> bool:
-        """Whether a click token is enough to say who it was: the vendor knows its own, and the file maps it."""
-        return not self.destination.click_targets.isdisjoint(self.profile.paths)
-
-    @property
-    def discloses(self) -> Purpose:
-        """The purposes whose answers stand in a payload: one that is withdrawn must not be told any more."""
-        return purposes(self.destination.discloses)
 
     @property
     def age_limit(self) -> str:
@@ -81,17 +85,14 @@ class Pipeline:
         return limit_s is not None and now_ms - time_ms > limit_s * 1_000
 
     def goes_by_own_id(self, identifiers: Identifiers) -> bool:
-        """Tell whether a stranger goes, or is introduced, under its visitor's own id; not where the file names one."""
-        targets = self.destination.anonymous_targets
-        is_own = self.anonymous == "send" and targets and targets.isdisjoint(self.profile.paths)
-        is_known_by_click = identifiers.kx is not None and self.is_known_by_click
-        is_told = identifiers.introduces if identifiers else not is_known_by_click
-        return bool(is_own and is_told)
+        """Tell whether a stranger goes, or is introduced, under its visitor's own id."""
+        if not self.sends_own_ids:
+            return False
+        return identifiers.introduces if identifiers else identifiers.kx is None or not self.is_known_by_click
 
     def is_deliverable(self, identifiers: Identifiers) -> bool:
         """Tell whether events of such a visitor go out now; where not, `anonymous` says what becomes of them."""
-        is_known_by_click = identifiers.kx is not None and self.is_known_by_click
-        return bool(identifiers) or is_known_by_click or self.anonymous == "send"
+        return bool(identifiers) or self.anonymous == "send" or (identifiers.kx is not None and self.is_known_by_click)
 
 
 def _span(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping as Tree
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from edge.complete import completed
@@ -12,6 +11,7 @@ from edge.event import Event, is_server
 from edge.foreign_links import Hosts, without_foreign_links
 from edge.identity import BROWSER_LEVEL, level_of
 from edge.mapping import Unfit, apply
+from edge.moments import iso_millisecond
 from edge.person import FIRST_EPOCH, KINDS, Identifiers, anonymous_id
 from edge.pipeline.compiled import EventPlan, Lane, Pipeline
 from edge.vendor_ids import VENDOR_IDS_KEY, allowed
@@ -81,7 +81,8 @@ def plan(
     if event_plan is None:
         return Unmapped()
     event, stripped = _said(event, hosts)
-    source = source_of(event, identifiers, granted=granted)
+    told = allowed(identifiers, granted)
+    source = _source_of(event, told, granted)
     refusal = _refusal(event_plan, source)
     if refusal is not None:
         return refusal
@@ -107,7 +108,7 @@ def plan(
         currency,
         event=source,
         is_from_server=is_server(event.source),
-        identifiers=allowed(identifiers, granted),
+        identifiers=told,
         granted=granted,
         anonymous_id=own_id,
         stranger_id=own_id if pipeline.goes_by_own_id(identifiers) else None,
@@ -133,14 +134,16 @@ def source_of(
     claims: a foreign address sent along could join two persons at the vendor for good. So is `context.ids` our own;
     it has what is granted. A server's event that names neither address nor user agent gets its person's last browser's.
     """
-    said = _said(event, hosts)[0]
+    return _source_of(_said(event, hosts)[0], allowed(identifiers, granted), granted)
+
+
+def _source_of(said: Event, identifiers: Identifiers, granted: Purpose) -> dict[str, Any]:
     given = said.context.get("traits")
     claims = {**(given if isinstance(given, dict) else {}), **said.traits}
     simple = {k: v for k, v in claims.items() if k not in KINDS and not isinstance(v, dict | list)}
     known = identifiers.traits()
-    identifiers = allowed(identifiers, granted)
-    is_told = level_of(event.source) > BROWSER_LEVEL and _DEVICE_KEYS.isdisjoint(said.context)
-    own_id = identifiers.anonymous_id or anonymous_id(bytes.fromhex(event.browser), FIRST_EPOCH)
+    is_told = level_of(said.source) > BROWSER_LEVEL and _DEVICE_KEYS.isdisjoint(said.context)
+    own_id = identifiers.anonymous_id or anonymous_id(bytes.fromhex(said.browser), FIRST_EPOCH)
     context = {
         **said.context,
         **(identifiers.device() if is_told else {}),
@@ -149,9 +152,9 @@ def source_of(
     }
     context.pop(VENDOR_IDS_KEY, None)
     return {
-        "id": event.id,
-        "name": event.canonical_name,
-        "time": datetime.fromtimestamp(event.time_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+        "id": said.id,
+        "name": said.canonical_name,
+        "time": iso_millisecond(said.time_ms),
         "properties": completed(said.properties),
         "traits": {**{k: v for k, v in said.traits.items() if k not in KINDS}, **known},
         "context": context,

@@ -11,7 +11,7 @@ EDGE = Path(__file__).parents[2] / "edge"
 FLOORS: tuple[tuple[str, ...], ...] = (
     # words, each may use those before it
     ("errors",),
-    ("secret", "clock", "consent", "person", "jsontree", "units", "shipped"),
+    ("secret", "clock", "consent", "person", "jsontree", "units", "moments", "shipped"),
     ("yamlfile", "shapes"),
     ("places",),
     ("settings",),

@@ -5,14 +5,13 @@ track and identify APIs.
 """
 
 import re
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from edge.delivery import Rendered
 from edge.destinations.base import CONTAINERS, Unfit, without_nulls
 from edge.destinations.values import NEWEST_MS, currency_of
 from edge.jsontree import number_of
+from edge.moments import iso_second
 
 MAX_METRIC_CHARS, MAX_PROPERTIES, MAX_ARRAY_ITEMS, MAX_NESTING = 127, 400, 4_000, 10
 MAX_STRING_BYTES = 100_000
@@ -50,7 +49,7 @@ def attributes_of(rendered: Rendered) -> dict[str, Any]:
     _check_frame(rendered)
     attributes: dict[str, Any] = {
         "unique_id": _unique_id(properties, rendered.unique_id),
-        "time": _moment(rendered.time_ms // 1_000),
+        "time": iso_second(rendered.time_ms),
         **_money(properties, rendered.currency),
         "metric": {"data": {"type": "metric", "attributes": {"name": rendered.metric}}},
         "profile": {"data": {"type": "profile", "attributes": profile_of(rendered.profile, rendered.stranger_id)}},
@@ -62,12 +61,6 @@ def attributes_of(rendered: Rendered) -> dict[str, Any]:
         if isinstance(value, CONTAINERS) or (isinstance(value, str) and len(value) > SHORT_CHARS):
             _check(value, f"properties.{name}", 2)
     return attributes
-
-
-@lru_cache(256)
-def _moment(second: int) -> str:
-    """Write a moment in UTC; events that go out together happened in the same few seconds."""
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _check_frame(rendered: Rendered) -> None:
