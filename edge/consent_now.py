@@ -1,26 +1,31 @@
 """What is granted of an event by now: the decision as it was made, and what was answered since. Pure."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from edge.consent import ALL_PURPOSES, MASKS, Answer, Purpose
 
 _ALL = int(ALL_PURPOSES)
+MAX_REMEMBERED = 4_096
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """One event's stored decision, as masks; `waits` was neither granted nor denied. `is_server`: a server told it."""
+class Decided(NamedTuple):
+    """One event's stored decision, as masks; `waits` was neither granted nor denied. `is_server`: a server told it.
+
+    A tuple, as one is made an event.
+    """
 
     granted: int
     waits: int = 0
     is_server: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(NamedTuple):
     """What was answered by now, as masks: by the event's visitor, and by its browser's newest epoch.
 
     `elsewhere` is what the visitor's person answered in other browsers; only servers' events go by it.
+    A tuple, as one is made an event.
     """
 
     granted: int = 0
@@ -38,6 +43,7 @@ class Now:
     waits: Purpose
 
 
+@lru_cache(MAX_REMEMBERED)  # of a shop's events nearly all ask one of a few questions
 def as_of_now(decided: Decided, since: Since) -> Now:
     """Give what holds for an event now.
 

@@ -94,6 +94,9 @@ class DrainerMetrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=registry)
 
+        def tally(name: str, text: str, *labels: str) -> Tally:
+            return Tally(name, text, labels, registry=registry)
+
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=registry)
 
@@ -107,9 +110,9 @@ class DrainerMetrics:
         self.merges = counter("edge_persons_merged", "Persons that servers named as one.", "result")
         self.quarantined = counter("edge_claims_quarantined", "Claims over a limit, which became no link.", "limit")
         self.missing = counter("edge_spool_missing", "Sequence numbers that the spool should have and has not.")
-        self.settled = counter("edge_deliveries_settled", "Events settled, by their fate.", "pipeline", "fate")
+        self.settled = tally("edge_deliveries_settled", "Events settled, by their fate.", "pipeline", "fate")
         self.stripped = counter("edge_links_stripped", "Texts left out that lead away from the shop.", "pipeline")
-        self.answers = counter("edge_delivery_answers", "Answers of destinations.", "pipeline", "outcome")
+        self.answers = tally("edge_delivery_answers", "Answers of destinations.", "pipeline", "outcome")
         self.erasures = counter("edge_erasures", "Persons erased from every file here.")
         self.erasing = gauge("edge_erasing", "1 while a person is being erased.")
         self.vendor_erasures = counter(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, Literal
 
@@ -16,8 +17,10 @@ VendorKind = Literal[
 KeptKind = VendorKind | Literal["device"]
 
 FIRST_EPOCH: Final = 1
+MAX_REMEMBERED: Final = 20_000  # 3 MB
 
 
+@lru_cache(MAX_REMEMBERED)
 def anonymous_id(browser: bytes, epoch: int) -> str:
     """Give what stands for a visitor before vendors: always the same 32 hex digits, which tell nobody the cookie."""
     return blake2b(browser + epoch.to_bytes(8), digest_size=16, person=b"edge stranger").hexdigest()

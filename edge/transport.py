@@ -107,12 +107,11 @@ class HttpTransport:
             return APPENDED
         session = self._session if request.is_private_allowed else self._public
         try:
-            async with session.request(
+            answer = await session.request(
                 request.method, request.url, headers=request.headers, data=request.body, allow_redirects=False
-            ) as answer:
-                body = await _bounded(answer)
-                headers = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.status, headers, body)
+            )
+            body = await _bounded(answer)
+            return Response(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
         except aiohttp.ConnectionTimeoutError as error:
             raise TransportFailed("no connection in time", may_have_arrived=False) from error
         except TimeoutError as error:
@@ -164,15 +163,17 @@ def _day(at_ms: int) -> str:
 
 
 async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in answer.content.iter_chunked(65_536):
-        size += len(part)
-        if size > MAX_ANSWER_BYTES:
-            answer.close()
-            raise TransportFailed(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
-        parts.append(part)
-    return b"".join(parts)
+    """Read an answer to its end, which gives its connection back; anything else closes that."""
+    content, body = answer.content, b""
+    try:
+        while not content.at_eof():
+            body += await content.readany()
+            if len(body) > MAX_ANSWER_BYTES:
+                raise TransportFailed(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+    except BaseException:
+        answer.close()
+        raise
+    return body
 
 
 def _kind_of(error: aiohttp.ClientError) -> str:

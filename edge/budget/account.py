@@ -38,6 +38,10 @@ class Budget:
         self._counters[name].queue.join(turn)
         return turn
 
+    def take(self, name: str, lane: Lane, now_s: float) -> bool:
+        """Take a turn at once where nobody stands in line and there is room; else somebody has to join."""
+        return self.pause_s(now_s) == 0 and self._counters[name].take(lane, now_s)
+
     def wait_s(self, turn: Turn, now_s: float) -> float:
         """Give 0 where the turn is taken now, else how many seconds to wait before asking again (monotonic time)."""
         if turn.is_taken:
@@ -86,17 +90,29 @@ class _Counter:
         self._burst = Window(1.0, self._burst_share, pace=STEADY_PACE if is_even else BURST_PACE)
         self._steady = Window(MINUTE_S, self._whole, pace=STEADY_PACE)
 
+    def take(self, lane: Lane, now_s: float) -> bool:
+        if self.queue.next() is not None:
+            return False
+        self._follow(now_s)
+        if self._room_in_s(now_s, lane) > 0.0:
+            return False
+        self._take(Turn("", lane), now_s)
+        return True
+
     def wait_s(self, turn: Turn, now_s: float) -> float:
         self._follow(now_s)
-        is_owed = self.queue.is_owed(turn.lane)
-        kept_share = KEPT_FOR_LIVE if turn.lane is Lane.BACKLOG and not is_owed else 0.0
         behind, is_next = self.queue.ahead(turn), self.queue.next() is turn
-        windows = (self._burst, self._steady)
-        wait_s = max(one.wait_s(now_s, behind=0 if is_next else behind, kept_share=kept_share) for one in windows)
+        wait_s = self._room_in_s(now_s, turn.lane, behind=0 if is_next else behind)
         if is_next and wait_s == 0.0:
             self._take(turn, now_s)
             return 0.0
         return min(MAX_WAIT_S, max(MIN_WAIT_S, wait_s))
+
+    def _room_in_s(self, now_s: float, lane: Lane, *, behind: int = 0) -> float:
+        """Give how long until both windows have room for somebody of a lane."""
+        kept_share = KEPT_FOR_LIVE if lane is Lane.BACKLOG and not self.queue.is_owed(lane) else 0.0
+        burst_s = self._burst.wait_s(now_s, behind=behind, kept_share=kept_share)
+        return max(burst_s, self._steady.wait_s(now_s, behind=behind, kept_share=kept_share))
 
     def drain(self, now_s: float) -> None:
         self._burst.drain(now_s)

@@ -48,13 +48,15 @@ def read_quota(headers: Mapping[str, str]) -> Quota | None:
 
 def _fields(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
     for prefix in _PREFIXES:
+        if prefix + "limit" not in headers:
+            continue
         found = [
             _NUMBER.fullmatch(headers.get(prefix + name, "")[:MAX_CHARS]) for name in ("limit", "remaining", "reset")
         ]
         if all(found):
             limit, remaining, reset = (int(match[1]) for match in found if match)
             return limit, remaining, reset
-    members = dict(_MEMBER.findall(headers.get("ratelimit", "")[:MAX_CHARS]))
+    members = dict(_MEMBER.findall(headers["ratelimit"][:MAX_CHARS])) if "ratelimit" in headers else {}
     if len(members) < 3:
         return None
     return int(members["limit"]), int(members["remaining"]), int(members["reset"])

@@ -1,6 +1,6 @@
 """One event on its way to one destination, and how it waits."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge.budget import Lane
 from edge.consent import Purpose
@@ -8,14 +8,14 @@ from edge.delivery import Fate, Payload
 from edge.ledger.records import Settlement
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One event on its way to one destination; `attempts` were made before, and `reason` says why it goes again.
 
     `is_stranger`: it goes under its visitor's own id; `joins`: it says beside that who it is.
     Denials of `asks` by one of `persons` stop it, as the visitor's do. `told` was granted when it was rendered.
     `is_alone`: the vendor may have it already, so no other event's fate may hang on the same request. `lane` says how
     soon it gets a turn.
+    A tuple, as one is made an event and pipeline.
     """
 
     seq: int

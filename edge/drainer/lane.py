@@ -1,6 +1,7 @@
 """One pipeline's work: what is due first, then the next page of the journal."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -140,7 +141,7 @@ class PipelineDrainer:
         await self._settle_due(settled)
         if jobs:
             sent = {job.seq: job for job in jobs}
-            taken = [replace(row, told=sent[row.seq].told) for row in rows if row.seq in sent]
+            taken = [row._replace(told=sent[row.seq].told) for row in rows if row.seq in sent]
             rendered = [(row, sent[row.seq].payload) for row in taken]
             await self.ledger.take_due(rendered, joined=_joined(jobs))
             untake = partial(self.ledger.untake_due, taken)
@@ -298,8 +299,8 @@ class PipelineDrainer:
                 await self._pause(FULL_PAUSE_S)
 
     def _count(self, settled: Sequence[Settlement]) -> None:
-        for settlement in settled:
-            self._metrics.settled.labels(self.pipeline.name, settlement.fate).inc()
+        for fate, events in Counter([settlement.fate for settlement in settled]).items():
+            self._metrics.settled.add(events, self.pipeline.name, fate)
 
 
 def _joined(jobs: Sequence[Job]) -> list[tuple[int, int]]:

@@ -2,8 +2,11 @@
 
 import asyncio
 import math
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeAlias
 
 import structlog
 
@@ -14,7 +17,6 @@ from edge.delivery import (
     DeadLetter,
     Delivered,
     Fate,
-    Outcome,
     Refused,
     Rejected,
     Request,
@@ -31,7 +33,7 @@ from edge.drainer.health import Health
 from edge.drainer.inquiring import receipt_of
 from edge.drainer.jobs import Job, waiting
 from edge.drainer.letters import UNCLEAR, letter_of
-from edge.drainer.talking import Answered, converse, worked
+from edge.drainer.talking import Answered, converse
 from edge.errors import Interrupted
 from edge.ledger.records import Settlement
 from edge.metrics import DrainerMetrics
@@ -39,6 +41,8 @@ from edge.pipeline import Pipeline
 from edge.transport import Transport
 
 log = structlog.get_logger(__name__)
+
+Undelivered: TypeAlias = Retry | Throttled | Refused | Rejected | Unclear
 
 UNCLEAR_WAIT_MS = 1_000
 # What is not live begins nothing later than this, so that what comes meanwhile need not wait until all of it is sent.
@@ -51,6 +55,17 @@ class _NotNow(Exception):
 
 class _Withdrawn(Exception):
     """Raised inside this file when somebody withdrew while a conversation waited for its turn; it begins anew."""
+
+
+@dataclass(slots=True)
+class _Talk:
+    """A conversation on its way. Until a moment its first request waits for its turn, which it may have already."""
+
+    jobs: Sequence[Job]
+    lane: Lane
+    until_s: float
+    has_turn: bool
+    has_begun: bool = False
 
 
 class Sender:
@@ -73,8 +88,7 @@ class Sender:
     ) -> None:
         self._pipeline, self._transport, self._budget, self._health = pipeline, transport, budget, health
         self._clock, self._wall, self._uniform, self._pause, self._metrics = clock, wall, uniform, pause, metrics
-        self._denied = denied
-        self._turns = asyncio.Semaphore(concurrency)
+        self._denied, self._asked, self._concurrency = denied, int(pipeline.purposes), concurrency
         self._choosy = pipeline.destination if isinstance(pipeline.destination, Choosy) else None
         self.is_stopping = False
 
@@ -85,38 +99,46 @@ class Sender:
         """
         until_s = self._clock.monotonic_s() + HASTE_S
         size = batch_size(self._pipeline.destination, is_backlog=is_backlog)
-        chains = sorted(chains_of(jobs, size, self._goes_alone), key=_haste)
-        tasks = [asyncio.create_task(self._send_in_order(chain, until_s)) for chain in chains]
+        chains = deque(sorted(chains_of(jobs, size, self._goes_alone), key=_haste))
+        settlements: list[Settlement] = []
+        workers = [
+            asyncio.create_task(self._send_chains(chains, until_s, settlements))
+            for _ in range(min(self._concurrency, len(chains)))
+        ]
         try:
-            groups = await asyncio.gather(*tasks)
+            await asyncio.gather(*workers)
         except BaseException:
             # Nothing of this page may still be on its way when it is taken again.
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
             raise
-        return [settlement for group in groups for settlement in group]
+        return settlements
 
     def _goes_alone(self, job: Job) -> bool:
         return job.is_alone or (self._choosy is not None and self._choosy.goes_alone(job.payload))
+
+    async def _send_chains(self, chains: deque[list[list[Job]]], until_s: float, settlements: list[Settlement]) -> None:
+        """Send the next chain until there is none; many do so side by side."""
+        while chains:
+            settlements += await self._send_in_order(chains.popleft(), until_s)
 
     async def _send_in_order(self, chain: Sequence[Sequence[Job]], until_s: float) -> list[Settlement]:
         """Send batches one after the other; who has to wait, waits with all that follows of the same visitor."""
         settlements: list[Settlement] = []
         waiting_visitors: set[int] = set()
-        async with self._turns:
-            for batch in chain:
-                is_over = self._clock.monotonic_s() >= until_s
-                goes: list[Job] = []
-                for job in batch:
-                    if (is_over and job.lane is not Lane.LIVE) or job.visitor in waiting_visitors:
-                        settlements.append(self._stay_behind(job))
-                        waiting_visitors.add(job.visitor)
-                    else:
-                        goes.append(job)
-                made = await self._send_together(goes, until_s)
-                settlements += made
-                waiting_visitors |= {settlement.visitor for settlement in made if settlement.fate is Fate.WAITING}
+        for batch in chain:
+            is_over = self._clock.monotonic_s() >= until_s
+            goes: list[Job] = []
+            for job in batch:
+                if (is_over and job.lane is not Lane.LIVE) or job.visitor in waiting_visitors:
+                    settlements.append(self._stay_behind(job))
+                    waiting_visitors.add(job.visitor)
+                else:
+                    goes.append(job)
+            made = await self._send_together(goes, until_s)
+            settlements += made
+            waiting_visitors |= {settlement.visitor for settlement in made if settlement.fate is Fate.WAITING}
         return settlements
 
     async def _send_together(self, jobs: Sequence[Job], until_s: float) -> list[Settlement]:
@@ -124,9 +146,10 @@ class Sender:
         settlements: list[Settlement] = []
         has_turn = False
         while True:
-            stopped = {job.seq: end for job in jobs if (end := self._stopped(job)) is not None}
-            settlements += stopped.values()
-            jobs = [job for job in jobs if job.seq not in stopped]
+            stopped = self._stopped(jobs)
+            if stopped:
+                settlements += [self._stop(job, stopped[job.seq]) for job in jobs if job.seq in stopped]
+                jobs = [job for job in jobs if job.seq not in stopped]
             if not jobs:
                 return settlements
             try:
@@ -138,23 +161,29 @@ class Sender:
             else:
                 return settlements + self._settlements(jobs, answered)
 
-    def _stopped(self, job: Job) -> Settlement | None:
-        """End what may not go out any more, at the last moment."""
-        if self._pipeline.purposes & self._denied(job.visitor, job.persons, job.asks):
-            return replace(self._end(job, Fate.WITHHELD), attempts=job.attempts)
-        if self._pipeline.is_refused_at(job.payload.time_ms, self._clock.now_ms()):
-            return replace(self._end(job, Fate.EXPIRED), attempts=job.attempts, reason=self._pipeline.age_limit)
-        return None
+    def _stopped(self, jobs: Sequence[Job]) -> dict[int, Fate]:
+        """Give what may not go out any more, at the last moment: by number, and how it ends."""
+        now_ms, found = self._clock.now_ms(), dict[int, Fate]()
+        for job in jobs:
+            if self._asked & int(self._denied(job.visitor, job.persons, job.asks)):
+                found[job.seq] = Fate.WITHHELD
+            elif self._pipeline.is_refused_at(job.payload.time_ms, now_ms):
+                found[job.seq] = Fate.EXPIRED
+        return found
 
-    async def _has_turn(self, budget: str, lane: Lane, until_s: float) -> bool:
+    def _stop(self, job: Job, fate: Fate) -> Settlement:
+        reason = self._pipeline.age_limit if fate is Fate.EXPIRED else ""
+        return self._end(job, fate)._replace(attempts=job.attempts, reason=reason)
+
+    async def _waits_for_turn(self, budget: str, lane: Lane, until_s: float) -> bool:
         """Wait for the budget's turn.
 
         False when it did not come until then, when the pipeline closed meanwhile or the vendor asks for a long rest.
         """
         turn = self._budget.join(budget, lane)
         try:
-            while self._is_open():
-                wait_s = self._budget.wait_s(turn, self._clock.monotonic_s())
+            while self._is_open(now_s := self._clock.monotonic_s()):
+                wait_s = self._budget.wait_s(turn, now_s)
                 if wait_s == 0:
                     return True
                 if self._clock.monotonic_s() >= until_s:
@@ -164,8 +193,12 @@ class Sender:
         finally:
             self._budget.leave(turn)
 
-    def _is_open(self) -> bool:
+    def _takes_turn(self, budget: str, lane: Lane) -> bool:
+        """Take the budget's turn where nobody stands in line for it, as it is mostly."""
         now_s = self._clock.monotonic_s()
+        return self._is_open(now_s) and self._budget.take(budget, lane, now_s)
+
+    def _is_open(self, now_s: float) -> bool:
         return not self.is_stopping and self._budget.pause_s(now_s) == 0 and self._health.allowance(now_s) > 0
 
     async def _ask(self, jobs: Sequence[Job], until_s: float, *, has_turn: bool) -> Answered:
@@ -174,23 +207,19 @@ class Sender:
             replace(job.payload, is_backfill=True) if now_ms - job.payload.time_ms > fresh_ms else job.payload
             for job in jobs
         ]
-        line = _Line(self, jobs, until_s, has_turn=has_turn)
+        talk = _Talk(jobs, min([job.lane for job in jobs]), until_s, has_turn)
         try:
             conversation = self._pipeline.destination.deliver(payloads, self._wall.now_ms())
-            answered = await converse(conversation, len(jobs), line.ask)
+            answered = await converse(conversation, len(jobs), partial(self._say, talk))
         except (_NotNow, _Withdrawn):
             raise
         except Exception as error:  # a mistake of ours costs these events a repeat, each by itself
             log.exception("delivery failed unforeseen", pipeline=self._pipeline.name, seqs=[job.seq for job in jobs])
             answered = Answered([Unclear(type(error).__name__)] * len(jobs))
-        for outcome in answered.outcomes:
-            self._metrics.answers.labels(self._pipeline.name, type(outcome).__name__.lower()).inc()
         self._learn(answered)
         return answered
 
-    async def next_request(
-        self, jobs: Sequence[Job], request: Request, *, until_s: float, is_first: bool, has_turn: bool
-    ) -> Response:
+    async def _say(self, talk: _Talk, request: Request) -> Response:
         """Send a conversation's next request when its turn has come and nobody whom it is about has withdrawn.
 
         A conversation that has begun waits for its turns as long as it takes.
@@ -198,11 +227,13 @@ class Sender:
         Raises:
             TransportFailed: no complete answer; Interrupted where it was not sent at all.
         """
-        lane = min(job.lane for job in jobs)
-        limit_s = until_s if is_first and lane is not Lane.LIVE else math.inf
-        if not has_turn and not await self._has_turn(request.budget, lane, limit_s):
-            raise _NotNow if is_first else Interrupted("not sent, the rest waits")
-        if any(map(self._stopped, jobs)):
+        is_first, has_turn = not talk.has_begun, talk.has_turn
+        talk.has_begun, talk.has_turn = True, False
+        if not has_turn and not self._takes_turn(request.budget, talk.lane):
+            limit_s = talk.until_s if is_first and talk.lane is not Lane.LIVE else math.inf
+            if not await self._waits_for_turn(request.budget, talk.lane, limit_s):
+                raise _NotNow if is_first else Interrupted("not sent, the rest waits")
+        if self._stopped(talk.jobs):
             raise _Withdrawn if is_first else Interrupted("not sent, somebody withdrew meanwhile")
         response = await self._transport.send(request)
         self._budget.answered(self._clock.monotonic_s(), request.budget, response.status, response.headers)
@@ -210,34 +241,42 @@ class Sender:
 
     def _learn(self, answered: Answered) -> None:
         now_s, outcomes = self._clock.monotonic_s(), answered.outcomes
-        rests = [outcome.after_s for outcome in outcomes if isinstance(outcome, Throttled)]
-        refusals = [outcome.reason for outcome in outcomes if isinstance(outcome, Refused)]
-        if rests:
-            self._budget.throttle(now_s, max(rests))
-        if refusals:
-            self._health.refused(now_s, refusals[0])
-        elif worked(outcomes):
+        kinds = Counter(map(type, outcomes))
+        for kind, events in kinds.items():
+            self._metrics.answers.add(events, self._pipeline.name, kind.__name__.lower())
+        if Throttled in kinds:
+            self._budget.throttle(now_s, max(one.after_s for one in outcomes if isinstance(one, Throttled)))
+        if Refused in kinds:
+            self._health.refused(now_s, next(one.reason for one in outcomes if isinstance(one, Refused)))
+        elif Delivered in kinds or Rejected in kinds:
             self._health.worked()
-        elif not rests and not answered.was_interrupted:
+        elif Throttled not in kinds and not answered.was_interrupted:
             self._health.failed(now_s)
 
     def _settlements(self, jobs: Sequence[Job], answered: Answered) -> list[Settlement]:
         """Settle a conversation's jobs one by one; those that go again go at one moment."""
-        draw = self._uniform(0.0, 1.0)
+        draw, now_ms = self._uniform(0.0, 1.0), self._clock.now_ms()
         is_alone, is_shared = not answered.is_known, len(jobs) > 1
         settlements = []
         for job, outcome in zip(jobs, answered.outcomes, strict=True):
+            if isinstance(outcome, Delivered):
+                settlements.append(self._delivered(job, outcome, now_ms))
+                continue
             letter = self._letter(job, outcome, answered, is_shared=is_shared)
-            told = replace(job, is_alone=True) if is_alone and not job.is_alone else job
-            settlements.append(self._settlement(told, outcome, draw, letter))
+            told = job._replace(is_alone=True) if is_alone else job
+            settlements.append(self._unsent(told, outcome, now_ms, draw, letter))
         return settlements
 
-    def _settlement(self, job: Job, outcome: Outcome, draw: float, letter: DeadLetter | None) -> Settlement:
-        now_ms = self._clock.now_ms()
+    def _delivered(self, job: Job, outcome: Delivered, now_ms: int) -> Settlement:
+        name = outcome.receipt
+        receipt = receipt_of(self._pipeline.destination, name, now_ms) if name else None
+        attempts = job.attempts + 1
+        return Settlement(job.seq, job.visitor, Fate.DELIVERED, attempts, is_stranger=job.is_stranger, receipt=receipt)
+
+    def _unsent(
+        self, job: Job, outcome: Undelivered, now_ms: int, draw: float, letter: DeadLetter | None
+    ) -> Settlement:
         match outcome:
-            case Delivered(receipt=name):
-                end = self._end(job, Fate.DELIVERED)
-                return replace(end, receipt=receipt_of(self._pipeline.destination, name, now_ms)) if name else end
             case Retry(reason):
                 wait_s = backoff_s(job.attempts + 1, lambda low, high: low + draw * (high - low))
                 return waiting(job, now_ms + round(wait_s * 1_000), reason, attempts=job.attempts + 1)
@@ -248,9 +287,9 @@ class Sender:
             case Unclear(reason, is_final=False) if not job.reason.startswith(UNCLEAR):
                 return waiting(job, now_ms + UNCLEAR_WAIT_MS, f"{UNCLEAR}: {reason}", attempts=job.attempts + 1)
             case Unclear() | Rejected():
-                return replace(self._end(job, Fate.DEAD), letter=letter)
+                return self._end(job, Fate.DEAD)._replace(letter=letter)
 
-    def _letter(self, job: Job, outcome: Outcome, answered: Answered, *, is_shared: bool) -> DeadLetter | None:
+    def _letter(self, job: Job, outcome: Undelivered, answered: Answered, *, is_shared: bool) -> DeadLetter | None:
         if not isinstance(outcome, Rejected | Unclear):
             return None
         return letter_of(job, outcome, answered, is_shared=is_shared)
@@ -274,18 +313,3 @@ class Sender:
 
 def _haste(chain: Sequence[Sequence[Job]]) -> Lane:
     return min(job.lane for batch in chain for job in batch)
-
-
-class _Line:
-    """One conversation's way out: its first request may have its turn already, each other one waits for its own."""
-
-    def __init__(self, sender: Sender, jobs: Sequence[Job], until_s: float, *, has_turn: bool) -> None:
-        self._sender, self._jobs, self._until_s, self._has_turn = sender, jobs, until_s, has_turn
-        self._is_first = True
-
-    async def ask(self, request: Request) -> Response:
-        is_first, has_turn = self._is_first, self._has_turn
-        self._is_first = self._has_turn = False
-        return await self._sender.next_request(
-            self._jobs, request, until_s=self._until_s, is_first=is_first, has_turn=has_turn
-        )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from edge.budget import Budget
 from edge.clock import Clock
-from edge.delivery import Conversation, Delivered, Outcome, Rejected, Request, Response, Retry, Unclear
+from edge.delivery import Conversation, Outcome, Rejected, Request, Response, Retry, Unclear
 from edge.errors import Interrupted, TransportFailed
 
 # What is kept of a request for dead letters; a bulk of five megabytes is of no use there.
@@ -90,8 +90,3 @@ async def take_turn(budget: Budget, clock: Clock, pause: Callable[[float], Await
 def _kept(request: Request, response: Response | None) -> Exchange:
     is_long = len(request.body) > MAX_KEPT_BYTES
     return Exchange(replace(request, body=request.body[:MAX_KEPT_BYTES]) if is_long else request, response)
-
-
-def worked(outcomes: Sequence[Outcome]) -> bool:
-    """Tell whether the destination took or judged anything at all."""
-    return any(isinstance(outcome, Delivered | Rejected) for outcome in outcomes)

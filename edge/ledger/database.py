@@ -118,6 +118,18 @@ class Database:
             except sqlite3.Error as error:
                 raise StorageFailed(f"the ledger cannot be read: {error}") from error
 
+    async def ask(self, sql: str, values: Sequence[Value] = ()) -> list[Any]:
+        """Give all rows of one statement, which is a consistent look by itself.
+
+        Raises:
+            StorageFailed: the disk or SQLite failed.
+        """
+        async with self._look:
+            try:
+                return await fetch(self._reader, sql, values)
+            except sqlite3.Error as error:
+                raise StorageFailed(f"the ledger cannot be read: {error}") from error
+
     async def compact(self) -> bool:
         """Write the file anew, without freed pages and what lay beside rows, and empty the log behind it.
 

@@ -8,25 +8,26 @@ import aiosqlite
 from edge.delivery import Fate, Payload
 from edge.ledger.database import Database, checksum, fetch, fetch_in, put
 from edge.ledger.fates import encode_fates
-from edge.ledger.persons import NO_HEAD
 from edge.ledger.receipts import keep_receipts
 from edge.ledger.records import Page, Pauses, Revision, Settlement, WaitingRow
 from edge.ledger.releasing import (
     MARK,
+    SWEPT_TO,
     TALLY,
     end_unanswered,
     hasten,
-    is_marked,
     keep_firsts_due,
     release_held_now,
     release_marked,
 )
 from edge.ledger.revisions import revision_at, run
-from edge.ledger.taking import WHO_WAITS, read_due, read_entries
+from edge.ledger.taking import IS_DUE, WHO_WAITS, read_due, read_entries
 from edge.ledger.tombstones import erased_among
 
-PLACE = "SELECT cursor, taken_to, attempts, alone_to, head, rendered_to, rendered_by FROM pipeline WHERE id = ?"
-RESOLVED = "SELECT cursor FROM resolver"
+PLACE = """
+SELECT cursor, taken_to, attempts, alone_to, head, rendered_to, rendered_by, (SELECT cursor FROM resolver)
+FROM pipeline WHERE id = ?
+"""
 # The attempt is counted before it is made: whoever dies with a page is known by it.
 TAKE_PAGE = """
 UPDATE pipeline SET taken_to = ?1, taken_at_ms = ?2, head = ?3, rendered_to = max(rendered_to, ?1), rendered_by = ?4,
@@ -132,16 +133,18 @@ class DeliveryLedger:
 
         A page that a process died with comes again as it was; after three deaths its events come one by one.
         """
+        place = (await self._database.ask(PLACE, (self._pipeline,)))[0]
+        cursor, taken_to, attempts, alone_to, head, rendered_to, rendered_by, resolved = place
+        is_taken = taken_to > cursor
+        end = taken_to if is_taken else rendered_to
+        if rendered_to <= cursor:
+            head, end, rendered_by = resolved, resolved, None
+        if end <= cursor:
+            return None
+        limit = 1 if cursor < alone_to else limit
         async with self._database.snapshot() as db:
-            place = (await fetch(db, PLACE, (self._pipeline,)))[0]
-            cursor, taken_to, attempts, alone_to, head, rendered_to, rendered_by = place
-            is_taken = taken_to > cursor
-            end = taken_to if is_taken else rendered_to
-            if rendered_to <= cursor:
-                head, end, rendered_by = (await fetch(db, RESOLVED))[0][0], NO_HEAD, None
-            limit = 1 if cursor < alone_to else limit
             entries = await read_entries(db, self._pipeline, after=cursor, to=end, head=head, limit=limit)
-            return Page(cursor, entries, attempts if is_taken else 0, head, rendered_by) if entries else None
+        return Page(cursor, entries, attempts if is_taken else 0, head, rendered_by) if entries else None
 
     async def take_alone(self) -> None:
         """From now on take the span that keeps ending processes one event at a time."""
@@ -171,6 +174,8 @@ class DeliveryLedger:
             settlements = await self._erase_known(db, settlements)
             fates = encode_fates(first, last, [(s.seq, s.fate) for s in settlements])
             await self._store_open(db, settlements, now_ms, revision)
+            who_wait = {s.visitor for s in settlements if s.fate is Fate.WAITING}
+            await keep_firsts_due(db, self._pipeline, who_wait, now_ms)
             await keep_receipts(db, self._pipeline, [s.receipt for s in settlements], now_ms)
             values = (last, first, now_ms, now_ms, revision, fates, self._pipeline)
             await db.execute(SETTLE_PAGE, values)
@@ -182,13 +187,17 @@ class DeliveryLedger:
 
     async def look_due(self, now_ms: int, limit: int) -> list[WaitingRow]:
         """Give what is due of the live lane: the waiting events of due visitors, each visitor's in order."""
-        async with self._database.snapshot() as db:
-            return await read_due(db, self._pipeline, now_ms, is_live=True, limit=limit, each=limit)
+        return await self._look_waiting(now_ms, limit, is_live=True, each=limit)
 
     async def look_backlog(self, now_ms: int, limit: int, *, each: int) -> list[WaitingRow]:
         """Give what is due of the background lane, of each visitor at most `each`."""
+        return await self._look_waiting(now_ms, limit, is_live=False, each=each)
+
+    async def _look_waiting(self, now_ms: int, limit: int, *, is_live: bool, each: int) -> list[WaitingRow]:
+        if not (await self._database.ask(IS_DUE, (self._pipeline, int(is_live), now_ms)))[0][0]:
+            return []
         async with self._database.snapshot() as db:
-            return await read_due(db, self._pipeline, now_ms, is_live=False, limit=limit, each=each)
+            return await read_due(db, self._pipeline, now_ms, is_live=is_live, limit=limit, each=each)
 
     async def take_due(
         self, taken: Iterable[tuple[WaitingRow, Payload]], *, joined: Iterable[tuple[int, int]] = ()
@@ -217,6 +226,8 @@ class DeliveryLedger:
             await self._end_late(db, ended, Fate.WAITING, now_ms)
             await put(db, UNWAIT, [self._place(s) for s in ended])
             await self._store_open(db, settlements, now_ms, self._revision)
+            who_wait = await fetch_in(db, WHO_WAITS, {s.visitor for s in settlements}, self._pipeline)
+            await keep_firsts_due(db, self._pipeline, [visitor for (visitor,) in who_wait], now_ms)
             await keep_receipts(db, self._pipeline, [s.receipt for s in settlements], now_ms)
 
     async def expire_held(self, before_ms: int, limit: int, now_ms: int) -> int:
@@ -234,9 +245,9 @@ class DeliveryLedger:
 
     async def release_more(self, now_ms: int) -> bool:
         """Release the next slice of what is held and may go; False when there is none."""
-        async with self._database.snapshot() as db:
-            if not await is_marked(db, self._pipeline):
-                return False
+        swept_to, has_marks = (await self._database.ask(SWEPT_TO, (self._pipeline,)))[0]
+        if swept_to is None and not has_marks:
+            return False
         async with self._database.transaction() as db:
             await release_marked(db, self._pipeline, now_ms)
         return True
@@ -248,8 +259,7 @@ class DeliveryLedger:
 
     async def expire_waiting(self, before_ms: int, limit: int, now_ms: int) -> int:
         """End waiting events that have waited since before a moment; give how many."""
-        async with self._database.snapshot() as db:
-            rows = await fetch(db, OLDEST_WAITING, (self._pipeline, before_ms, limit))
+        rows = await self._database.ask(OLDEST_WAITING, (self._pipeline, before_ms, limit))
         await self.settle_due(
             [Settlement(seq=s, visitor=v, fate=Fate.EXPIRED, reason=WAITED_TOO_LONG) for v, s in rows], now_ms
         )
@@ -293,7 +303,7 @@ class DeliveryLedger:
     async def _store_open(
         self, db: aiosqlite.Connection, settlements: Sequence[Settlement], now_ms: int, revision: int
     ) -> None:
-        """Store held, waiting and dead rows; then let only each visitor's first waiting event be due."""
+        """Store held, waiting and dead rows."""
         await put(db, HOLD, [(*self._place(s), int(s.waits)) for s in settlements if s.fate is Fate.HELD])
         waiting = [s for s in settlements if s.fate is Fate.WAITING]
         await put(db, WAIT, [self._waiting_values(s, revision) for s in waiting])
@@ -301,8 +311,6 @@ class DeliveryLedger:
         await put(db, BURY, [self._dead_values(s, now_ms) for s in settlements if s.fate is Fate.DEAD])
         strangers = {s.visitor for s in settlements if s.is_stranger and s.fate in (Fate.DELIVERED, Fate.WAITING)}
         await put(db, NOTE_STRANGER, [(self._pipeline, visitor) for visitor in strangers])
-        who_wait = await fetch_in(db, WHO_WAITS, {s.visitor for s in settlements}, self._pipeline)
-        await keep_firsts_due(db, self._pipeline, [visitor for (visitor,) in who_wait], now_ms)
 
     async def _end_late(self, db: aiosqlite.Connection, ended: Sequence[Settlement], was: Fate, now_ms: int) -> None:
         rows = [(self._pipeline, s.seq, s.fate, s.attempts, now_ms, self._revision, s.visitor, s.reason) for s in ended]

@@ -229,27 +229,27 @@ class Revision:
     terms: "Terms" = field(default_factory=lambda: Terms(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A journal row as a pipeline meets it: with what is known of its visitor now.
 
     `granted` is what was decided and answered since, less what was withdrawn; `waits` nobody has answered. `persons`:
     whose denials of `asks` stop a server's event. `is_behind`: earlier events of the visitor still wait in this
     pipeline; `is_held`: some are held.
+    A tuple, as one is made an event and pipeline.
     """
 
     seq: int
     visitor: int
     granted: Purpose
+    waits: Purpose
     fate: JournalFate
     received_at_ms: int
     identifiers: Identifiers
+    persons: tuple[int, ...]
+    asks: Purpose
     is_behind: bool
-    waits: Purpose = Purpose.NONE
-    persons: tuple[int, ...] = ()
-    asks: Purpose = Purpose.NONE
-    is_held: bool = False
-    may_join: bool = False
+    is_held: bool
+    may_join: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,12 +287,12 @@ class Pauses:
         return age_ms
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingRow:
+class WaitingRow(NamedTuple):
     """One event that waits; without `payload` it is rendered from the spool when taken.
 
     `granted` is now, `told` when the payload was rendered. `is_alone`: it was sent before and its outcome is unknown,
     so it shares no request with others.
+    A tuple, as of a backlog one is made an event.
     """
 
     visitor: int
@@ -303,23 +303,22 @@ class WaitingRow:
     time_ms: int
     payload: bytes | None
     reason: str
-    granted: Purpose = Purpose.NONE
-    identifiers: Identifiers = field(default_factory=Identifiers)
-    purchased_seq: int | None = None
-    persons: tuple[int, ...] = ()
-    asks: Purpose = Purpose.NONE
-    may_join: bool = False
-    is_live: bool = True
-    told: Purpose = Purpose.NONE
-    is_alone: bool = False
+    granted: Purpose
+    identifiers: Identifiers
+    purchased_seq: int | None
+    persons: tuple[int, ...]
+    asks: Purpose
+    is_live: bool
+    told: Purpose
+    is_alone: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What became of one event in one pipeline. `waits` are unanswered purposes that it is held for.
 
     `is_stranger`: it went out, or will, under an id of its visitor's, who is nobody. `told` was granted when its
     payload was rendered. Under `receipt` the vendor will say what it made of it.
+    A tuple, as one is made an event and pipeline.
     """
 
     seq: int

@@ -168,12 +168,6 @@ async def release_marked(db: aiosqlite.Connection, pipeline: int, now_ms: int) -
             return
 
 
-async def is_marked(db: aiosqlite.Connection, pipeline: int) -> bool:
-    """Tell whether there is something to release."""
-    swept_to, has_marks = (await fetch(db, SWEPT_TO, (pipeline,)))[0]
-    return swept_to is not None or bool(has_marks)
-
-
 async def release_held_now(db: aiosqlite.Connection, pipeline: int, visitors: Iterable[int], now_ms: int) -> None:
     """Release what need not have been held: its visitor became known, or answered, since it was looked at."""
     marks = []

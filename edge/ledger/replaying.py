@@ -179,7 +179,7 @@ async def _candidates(db: aiosqlite.Connection, pipeline: int, cursor: int, seqs
 
     def known(one: DecisionView) -> Identifiers:
         named, ids = people.get(one.person or 0, NOBODY), kept.get(one.visitor or 0, ())
-        return replace(known_at(named, ids, one.received_at_ms), anonymous_id=one.anonymous_id)
+        return known_at(named, ids, one.received_at_ms, own_id=one.anonymous_id)
 
     return [
         Candidate(

@@ -39,13 +39,27 @@ def holds(one: VendorId, moment_ms: int) -> bool:
     return limit_ms is None or moment_ms - one.at_ms <= limit_ms
 
 
-def known_at(person: Identifiers, kept: Iterable[VendorId], moment_ms: int) -> Identifiers:
-    """Give what a visitor is known by at a moment: its person's identifiers, and what holds of its own ids."""
-    held = [one for one in kept if holds(one, moment_ms)]
-    if not held:
+def known_at(
+    person: Identifiers,
+    kept: Iterable[VendorId],
+    moment_ms: int,
+    *,
+    own_id: str | None = None,
+    introduces: bool = False,
+) -> Identifiers:
+    """Give what a visitor is known by at a moment: its person's identifiers, and what holds of its own ids.
+
+    Args:
+        own_id: stands for the visitor before vendors; None where the person's word for it stays.
+        introduces: an event is to say who the stranger was that they know by it, if anybody is named.
+    """
+    held = [(one.kind, one.value) for one in kept if holds(one, moment_ms)]
+    if not held and own_id is None:
         return person
-    kx = next((one.value for one in held if one.kind == "kx"), person.kx)
-    return replace(person, kx=kx, vendor_ids=tuple((one.kind, one.value) for one in held if one.kind != "kx"))
+    kx = next((value for kind, value in held if kind == "kx"), person.kx)
+    ids = tuple([one for one in held if one[0] != "kx"]) if held else person.vendor_ids
+    own_id, is_told = own_id or person.anonymous_id, introduces and bool(person)
+    return Identifiers(person.email, person.phone, person.customer_id, kx, ids, own_id, is_told)
 
 
 def allowed(identifiers: Identifiers, granted: Purpose) -> Identifiers:

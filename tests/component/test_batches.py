@@ -170,6 +170,7 @@ async def test_who_withdrew_while_the_batch_waited_for_its_turn_has_no_part_in_i
     (_, *others) = await told(room, 1, 2, 3)
     await room.resolve()
     waits_s = iter([1.0, 0.0])
+    room.budget.take = lambda name, lane, now_s: False
     room.budget.wait_s = lambda turn, now_s: next(waits_s)
 
     async def withdrawn_meanwhile(seconds):

@@ -19,6 +19,7 @@ MINUTES, EVERY = 360, 1 if IS_WHOLE else 60
 HEALTHY_MINUTES = 36 if IS_WHOLE else MINUTES
 VISITORS = min(EVENTS // 4, 20_000)
 MOST_RSS_BYTES = 256_000_000
+STATEMENTS_A_PROBE = 18  # who it is about, the attempt and what became of it: three transactions
 # Klaviyo's, but for the one by which a backlog is told: 1,000 events are one here.
 RATE = Rate(100, 1_000, named={"bulk": Rate(10, 150)})
 OURS = 0.9 * 0.8
@@ -127,7 +128,7 @@ async def test_six_hours_without_a_destination_cost_the_others_nothing_and_are_m
     assert abs(broken.pages - whole.pages) <= 0.05 * whole.pages
     assert abs(broken.settled_later - whole.settled_later) <= 0.05 * whole.settled_later
     assert 10 <= broken.lost_requests <= 20
-    assert broken.statements <= 1.1 * whole.statements
+    assert broken.statements <= 1.1 * whole.statements + STATEMENTS_A_PROBE * broken.lost_requests
     world.vendor.down.clear()
     alone = rows(world, "waiting", "klaviyo")  # they were under way when it began, and may have arrived
     took_s = await caught_up(world, EVENTS, sizes)

@@ -102,10 +102,10 @@ def test_what_the_page_does_not_say_is_found():
     """The gate that the running service's metrics go through can fail."""
     registry = CollectorRegistry()
     metrics = DrainerMetrics(registry)
-    metrics.settled.labels("klaviyo", "delivered").inc()
+    metrics.settled.add(1, "klaviyo", "delivered")
     assert undocumented(exposition(registry)) == []
-    metrics.settled.labels("visitor@shop.example", "delivered").inc()
-    metrics.settled.labels("klaviyo", "lost").inc()
+    metrics.settled.add(1, "visitor@shop.example", "delivered")
+    metrics.settled.add(1, "klaviyo", "lost")
     told = undocumented(exposition(registry) + "# TYPE edge_foreign gauge\nedge_foreign 1\n")
     assert told == [
         "edge_deliveries_settled_total: pipeline visitor@shop.example",
