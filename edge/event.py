@@ -131,13 +131,11 @@ def decode(envelope: bytes) -> Event:
         ValueError: the bytes are not an envelope (they passed their checksum, so this is a bug or a newer version).
     """
     try:
-        one, name, after_ms, received_at_ms, source, browser, properties, traits, context, *moved = orjson.loads(
-            envelope
-        )
-        time_ms = received_at_ms + after_ms
-    except (ValueError, TypeError) as error:
+        parts = orjson.loads(envelope)
+        parts[2] += parts[3]
+        return Event(*parts)
+    except (ValueError, TypeError, LookupError) as error:
         raise ValueError("the bytes are no envelope") from error
-    return Event(one, name, time_ms, received_at_ms, source, browser, properties, traits, context, bool(moved))
 
 
 def named(event: Event) -> dict[str, Any]:

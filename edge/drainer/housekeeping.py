@@ -1,5 +1,7 @@
 """Giving space back: segments that every pipeline has passed are unlinked, old held events expire."""
 
+import asyncio
+from collections.abc import Callable
 from itertools import pairwise
 
 import structlog
@@ -23,13 +25,23 @@ MIN_JOURNAL_MS = 8 * 86_400_000
 
 
 class Housekeeping:
-    """Run every few seconds; each run is bounded and may die anywhere."""
+    """Run every few seconds; each run is bounded and may die anywhere.
+
+    `remove` unlinks one segment, in a thread: it takes as long as the disk does.
+    """
 
     def __init__(
-        self, spool: SpoolSettings, *, reader: SpoolReader, ledger: TrimLedger, clock: Clock, keep_for_s: float
+        self,
+        spool: SpoolSettings,
+        *,
+        reader: SpoolReader,
+        ledger: TrimLedger,
+        clock: Clock,
+        keep_for_s: float,
+        remove: Callable[[Segment], None] | None = None,
     ) -> None:
         self._spool, self._reader, self._ledger, self._clock = spool, reader, ledger, clock
-        self._keep_for_ms = round(keep_for_s * 1_000)
+        self._keep_for_ms, self._remove = round(keep_for_s * 1_000), remove or unlink
 
     async def expire_held(self, pipeline: Pipeline, ledger: DeliveryLedger) -> int:
         """End what was held longer than the pipeline's `hold_for`; near the disk's cap the oldest first."""
@@ -70,7 +82,7 @@ class Housekeeping:
             if following.first > needed_from or not await self._is_over(segment):
                 break
             await self._reader.forget(segment)
-            unlink(segment)
+            await asyncio.to_thread(self._remove, segment)
             removed += 1
         if removed:
             log.info("segments unlinked", segments=removed)

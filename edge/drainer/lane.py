@@ -66,7 +66,7 @@ class PipelineDrainer:
         self._page_events, self._page_bytes = page_events, page_bytes
         self._sorter = Sorter(pipeline, health=health, clock=clock, metrics=metrics, hosts=hosts)
         self._is_page_first = False
-        self._behind = 0
+        self._behind = self._aside_to = 0
         self._is_passing = False
         self._authors: dict[int, Pipeline | None] = {}
 
@@ -179,7 +179,9 @@ class PipelineDrainer:
             await self.ledger.take_alone()
             return True
         is_repeat, is_far = page.rendered_by is not None, is_backlog(self.pipeline.destination, page.head - page.cursor)
-        if is_far and not is_repeat and allowance == UNLIMITED and await self._set_aside(page.head):
+        if is_far and not is_repeat and allowance == UNLIMITED:
+            self._aside_to = page.head
+        if page.cursor < self._aside_to and not is_repeat and allowance == UNLIMITED and await self._set_aside():
             return True
         page, author = await self._authored(page)
         sorting = self._sorter.page_sorting(page, author, is_repeat=is_repeat)
@@ -198,25 +200,31 @@ class PipelineDrainer:
         self._count(settled)
         return True
 
-    async def _set_aside(self, up_to: int) -> bool:
+    async def _set_aside(self) -> bool:
         """Let a backlog wait in the background, unrendered, so that what comes now need not wait until it is gone.
 
-        False where the disk has no room for that.
+        For half a second at a time, so that what is due meanwhile need not wait for that. False where the disk has no
+        room for it.
         """
+        until_s = self._clock.monotonic_s() + HASTE_S
         while not self._sender.is_stopping and self._allowance() == UNLIMITED:
             page = await self.ledger.look(MAX_PAGE_EVENTS)
-            if page is None or page.cursor >= up_to:
-                break
-            page = replace(page, entries=tuple(entry for entry in page.entries if entry.seq <= up_to))
+            if page is None or page.cursor >= self._aside_to:
+                return True
+            page = replace(page, entries=tuple([entry for entry in page.entries if entry.seq <= self._aside_to]))
             sorting = self._sorter.page_sorting(page, self.pipeline, is_repeat=False)
             page, sorted_as = await self._sort_page(page, sorting.set_aside)
             settled = [one for one in sorted_as if isinstance(one, Settlement)]
             try:
                 await self.ledger.settle(page, page.entries[-1].seq, settled, self._clock.now_ms())
             except StorageFull:
+                self._aside_to = 0
                 return False
             self._metrics.cursor.labels(self.pipeline.name).set(page.entries[-1].seq)
             self._count(settled)
+            if self._clock.monotonic_s() >= until_s:
+                break
+        self._is_passing = True
         return True
 
     def _page_limit(self) -> int:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -16,6 +17,7 @@ SERVER_SOURCES = ("server:", "hook:")
 
 MAX_EMAIL_CHARS = 254
 MAX_CUSTOMER_ID_CHARS = 255
+MAX_REMEMBERED, MAX_REMEMBERED_CHARS = 20_000, 64  # sessions; 4 MB at most
 _EMAIL = re.compile(r"[^@\s<>\"',;:()\[\]\\]+@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
 # What forms and templates send when nobody was asked.
 _PLACEHOLDERS = frozenset({"null", "undefined", "none", "nan", "0", "guest", "anonymous", "test@test.com", "a@a.com"})
@@ -72,7 +74,16 @@ def session_of(context: Mapping[str, JSON]) -> bytes | None:
     """Give a short hash of the script's session id: a hint which epoch an event belongs to, never who it was."""
     session = context.get("session")
     given = session.get("id") if isinstance(session, dict) else None
-    return blake2b(given.encode(), digest_size=8).digest() if isinstance(given, str) and given else None
+    if not isinstance(given, str) or not given:
+        return None
+    return _remembered(given) if len(given) <= MAX_REMEMBERED_CHARS else _hash(given)
+
+
+def _hash(given: str) -> bytes:
+    return blake2b(given.encode(), digest_size=8).digest()
+
+
+_remembered = lru_cache(MAX_REMEMBERED)(_hash)  # a session has many events
 
 
 def _email(text: str) -> str | None:

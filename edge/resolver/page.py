@@ -25,7 +25,7 @@ from edge.resolver.arriving import Arrived
 from edge.resolver.late import is_named_late, is_of_late_browser
 from edge.resolver.rules import Rules
 from edge.resolver.vendor_news import device_of, lent, told_by
-from edge.vendor_ids import BROWSERS_OWN, VENDOR_IDS_KEY, page_url
+from edge.vendor_ids import BROWSERS_OWN, VENDOR_IDS_KEY, brings_any, page_url
 from edge.wire import REFUSED
 
 DAY_MS = 86_400_000
@@ -298,7 +298,7 @@ class Page:
             return lent(visitor, (self.resolution.visitors.get(other.id, other) for other in found), seq, granted)
         news = device_of(visitor, event, seq, granted)
         told = (event.context.get(VENDOR_IDS_KEY), page_url(event.context))
-        if self._told.get(visitor.id) != told:
+        if brings_any(*told) and self._told.get(visitor.id) != told:
             self._told[visitor.id] = told
             is_newest = self._known.visitors[visitor.browser].id == visitor.id
             news += told_by(event, visitor, seq, self._known.earlier.get(visitor.browser, ()), is_newest=is_newest)

@@ -8,6 +8,8 @@ from edge.ledger.records import VisitorState
 from edge.person import KeptKind, VendorId
 from edge.vendor_ids import CLICKS, PURPOSES, Found, brought, is_news, kept_as, same_click
 
+NEEDED = int(PURPOSES["device"])
+
 
 def told_by(
     event: Event, visitor: VisitorState, seq: int, earlier: Iterable[VisitorState], *, is_newest: bool
@@ -44,7 +46,7 @@ def _is_own(found: Found, earlier: Iterable[VisitorState], *, is_newest: bool) -
 def device_of(visitor: VisitorState, event: Event, seq: int, granted: Purpose) -> list[VendorId]:
     """Give what a person's browser was seen with, where it is news and may be used: servers' events have none."""
     ip, user_agent = event.context.get("ip"), event.context.get("user_agent")
-    if visitor.person is None or not ip or not user_agent or PURPOSES["device"] & ~granted:
+    if visitor.person is None or not ip or not user_agent or NEEDED & ~int(granted):
         return []
     value, known = f"{ip} {user_agent}", visitor.vendor_id("device")
     if known is not None and known.value == value:

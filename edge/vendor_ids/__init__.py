@@ -4,7 +4,7 @@ Every value is a stranger's: it is matched whole against its exact form, or it i
 """
 
 from edge.vendor_ids.cookies import VENDOR_IDS_KEY, find_ids
-from edge.vendor_ids.keeping import Found, brought, is_news, kept_as, same_click
+from edge.vendor_ids.keeping import Found, brings_any, brought, is_news, kept_as, same_click
 from edge.vendor_ids.kinds import BROWSERS_OWN, CLICKS, PURPOSES, allowed, holds, known_at
 from edge.vendor_ids.landing import ids_in, page_url
 from edge.vendor_ids.meta import MetaCookies, index_of
@@ -17,6 +17,7 @@ __all__ = [
     "Found",
     "MetaCookies",
     "allowed",
+    "brings_any",
     "brought",
     "find_ids",
     "holds",

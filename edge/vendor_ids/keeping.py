@@ -21,6 +21,11 @@ class Found:
     own_ms: int | None = None
 
 
+def brings_any(told: JSON, url: str) -> bool:
+    """Tell whether an event's cookies or its page's URL may bring an id; mostly neither does."""
+    return bool(told) or "=" in url
+
+
 def brought(context: Mapping[str, JSON], time_ms: int) -> tuple[Found, ...]:
     """Give what an event's cookies and URL brought, one of each kind.
 
@@ -28,9 +33,9 @@ def brought(context: Mapping[str, JSON], time_ms: int) -> tuple[Found, ...]:
     same click. A click without a cookie was first seen when its event happened.
     """
     told, url = context.get(VENDOR_IDS_KEY), page_url(context)
-    landing = ids_in(url) if "=" in url else {}
-    if not told and not landing:
+    if not brings_any(told, url):
         return ()
+    landing = ids_in(url)
     found = {one.kind: one for one in _from_cookies(told)} if isinstance(told, dict) else {}
     for name, value in landing.items():
         one = _from_landing(name, value, time_ms)

@@ -1,5 +1,7 @@
 """Space is given back when nobody needs it, and not a moment before."""
 
+import asyncio
+import threading
 from dataclasses import replace
 
 from structlog.testing import capture_logs
@@ -8,7 +10,7 @@ from edge.drainer import Housekeeping
 from edge.ledger import TrimLedger
 from edge.spool import SpoolSettings, SpoolWriter
 from edge.spool.room import free_bytes
-from edge.spool.segment import list_segments
+from edge.spool.segment import Segment, list_segments, unlink
 from tests.backroom import Backroom
 
 DAY_S = 86_400
@@ -23,9 +25,10 @@ async def small_segments(room: Backroom, **limits: int) -> SpoolSettings:
     return settings
 
 
-def house(room: Backroom, settings: SpoolSettings, keep_for_s: float = 0.0) -> Housekeeping:
+def house(room: Backroom, settings: SpoolSettings, keep_for_s: float = 0.0, remove=None) -> Housekeeping:
     ledger = TrimLedger(room.database, [room.pipeline.name])
-    return Housekeeping(settings, reader=room.reader, ledger=ledger, clock=room.clock, keep_for_s=keep_for_s)
+    told = {"reader": room.reader, "ledger": ledger, "clock": room.clock, "keep_for_s": keep_for_s}
+    return Housekeeping(settings, remove=remove, **told)
 
 
 async def fill(room: Backroom, visitor: int, events: int = 20) -> None:
@@ -46,6 +49,26 @@ async def test_passed_segments_are_unlinked_and_unpassed_ones_are_not(tmp_path):
     await fill(room, 1, 3)
     await room.work()
     assert len(room.transport.requests) == 23
+    await room.close()
+
+
+async def test_a_disk_that_takes_its_time_to_unlink_does_not_hold_up_the_loop(tmp_path):
+    room = await Backroom.open(tmp_path)
+    settings = await small_segments(room)
+    await room.identify(1, email="visitor@shop.example")
+    await fill(room, 1)
+    await room.work()
+    has_loop_gone_on, loop, waited = threading.Event(), asyncio.get_running_loop(), []
+
+    def remove(segment: Segment) -> None:
+        loop.call_soon_threadsafe(has_loop_gone_on.set)
+        waited.append(has_loop_gone_on.wait(timeout=5.0))
+        unlink(segment)
+
+    before = len(list_segments(settings.directory))
+    assert await house(room, settings, remove=remove).unlink_passed() == before - 1
+    assert waited == [True] * (before - 1)
+    assert len(list_segments(settings.directory)) == 1
     await room.close()
 
 

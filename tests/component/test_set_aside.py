@@ -6,8 +6,9 @@ from pathlib import Path
 
 from edge.delivery import Rate, Response
 from edge.errors import StorageFull
-from tests.backroom import DENIED, PIPELINE, Backroom
+from tests.backroom import DENIED, PIPELINE, TAKEN, Backroom
 from tests.paced import Rated
+from tests.released import store_all
 
 ONE_BY_ONE = PIPELINE.replace('klaviyo.test"}', 'klaviyo.test", endpoint: create_event}')
 # More than six events are a backlog, and what waits goes one by one.
@@ -187,4 +188,31 @@ async def test_what_a_page_has_for_the_background_leaves_the_turns_to_what_is_li
     assert room.transport.ids[0] == live
     assert room.clock.monotonic_s() - began_s <= 1.5
     assert (await room.tally())["waiting"] >= 25
+    await room.close()
+
+
+async def test_what_is_due_goes_between_two_slices_of_a_backlog_that_takes_long_to_set_aside(tmp_path):
+    room = await open_room(tmp_path)
+    await known(room, [1, 2])
+    room.transport.always = DOWN
+    (due,) = await seen(room, 1)
+    await room.resolve()
+    await room.lane.step()
+    room.transport.always = TAKEN
+    template = await room.store(2, "view_item")
+    await store_all(room, [replace(template, id=f"old-{number}") for number in range(1_100)])
+    await room.resolve()
+    settle = room.lane.ledger.settle
+
+    async def slowly(*arguments):
+        await settle(*arguments)
+        room.clock.advance(20.0)  # as the account has a turn by then
+
+    room.lane.ledger.settle = slowly
+    await room.lane.step()
+    assert (await room.tally())["waiting"] == 1 + 1_000
+    await room.lane.step()
+    tally = await room.tally()
+    assert room.transport.ids[:2] == [due, due]
+    assert tally["waiting"] + tally["delivered"] == 1 + 1_101
     await room.close()
