@@ -17,7 +17,7 @@ from edge.cli.options import with_config
 from edge.cli.pipeline_files import load_leniently
 from edge.cli.progressing import follow_replays, tell_replays
 from edge.cli.screen import as_json, plain
-from edge.cli.stores import open_stores
+from edge.cli.stores import check_pipeline, open_stores
 from edge.config import Config
 from edge.ledger.letters import LetterCount, Letters
 from edge.pipeline import files_of
@@ -108,6 +108,7 @@ async def _count(config: Config, wanted: Letters) -> list[LetterCount]:
     segments = list_segments(spool_settings(config).directory)
     kept_from = segments[0].first if segments else 2**62
     async with open_stores(config) as stores:
+        await check_pipeline(stores, wanted.pipeline)
         return await stores.ledger.count_letters(wanted, kept_from)
 
 

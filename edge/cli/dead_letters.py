@@ -15,7 +15,7 @@ from edge.cli.dead_filters import letter_filters
 from edge.cli.lazily import Lazy, LazyGroup
 from edge.cli.options import with_config
 from edge.cli.screen import as_json, console, plain, plain_lines, pretty_body, print_trimmed
-from edge.cli.stores import open_stores
+from edge.cli.stores import check_pipeline, open_stores
 from edge.cli.surroundings import surroundings
 from edge.cli.times import moment, span
 from edge.config import Config
@@ -51,7 +51,7 @@ def list_dead(config: Config, wanted: Letters, limit: int, is_json: bool) -> Non
         for letter in found:
             click.echo(as_json(_summary(letter)))
     else:
-        _show_list(found, surroundings().clock.now_ms(), console())
+        _show_list(found, surroundings().clock.now_ms(), console(), is_filtered=wanted != Letters())
 
 
 @click.command("show")
@@ -79,6 +79,7 @@ def show_dead(config: Config, event_id: str, pipeline: str | None, is_json: bool
 
 async def _newest(config: Config, wanted: Letters, limit: int) -> tuple[list[Letter], bool]:
     async with open_stores(config) as stores:
+        await check_pipeline(stores, wanted.pipeline)
         return await stores.ledger.newest_letters(wanted, limit)
 
 
@@ -86,13 +87,14 @@ async def _letters_of(config: Config, pipeline: str | None, asked: str) -> list[
     number = asked.removeprefix("#")
     seq = int(number) if number.isascii() and number.isdecimal() and len(number) <= 18 else None
     async with open_stores(config) as stores:
+        await check_pipeline(stores, pipeline)
         by_id = [] if asked.startswith("#") else await stores.ledger.letters_of(pipeline, event_id=asked, seq=None)
         return by_id or await stores.ledger.letters_of(pipeline, event_id=None, seq=seq)
 
 
-def _show_list(letters: Sequence[Letter], now_ms: int, out: Console) -> None:
+def _show_list(letters: Sequence[Letter], now_ms: int, out: Console, *, is_filtered: bool) -> None:
     if not letters:
-        out.print("No dead letters.")
+        out.print("No dead letters that the filters choose." if is_filtered else "No dead letters.")
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("died", "pipeline", "event", "seq", "id"):

@@ -62,3 +62,14 @@ def event_of(row: Row | None) -> Event | None:
         return decode(row.body)
     except ValueError:
         return None
+
+
+async def check_pipeline(stores: Stores, name: str | None) -> None:
+    """Refuse the name of a pipeline that never was: to whoever mistypes one, nothing found would be good news.
+
+    Raises:
+        UsageError: it names those that there are.
+    """
+    known = [depth.name for depth in await stores.ledger.depths()]
+    if name is not None and name not in known:
+        raise click.UsageError(f"no pipeline is called {name!r}; there are: {', '.join(known) or 'none'}")

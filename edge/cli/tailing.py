@@ -11,7 +11,7 @@ from edge.app.folders import ledger_path
 from edge.cli.following import Accepted, Became, Follower, Item, Wanted
 from edge.cli.options import with_config
 from edge.cli.screen import as_json, console, plain
-from edge.cli.stores import Stores, Unavailable, open_stores
+from edge.cli.stores import Stores, Unavailable, check_pipeline, open_stores
 from edge.cli.surroundings import Surroundings, surroundings
 from edge.cli.times import clock_time, span
 from edge.config import Config
@@ -110,11 +110,7 @@ def _file_of(config: Config) -> tuple[int, int] | None:
 
 
 async def _begin(stores: Stores, wanted: Wanted, back: int | None) -> Follower:
-    pipelines = [depth.name for depth in await stores.ledger.depths()]
-    if wanted.pipeline is not None and wanted.pipeline not in pipelines:
-        raise click.UsageError(
-            f"no pipeline is called {wanted.pipeline!r}; there are: {', '.join(pipelines) or 'none'}"
-        )
+    await check_pipeline(stores, wanted.pipeline)
     after = 0 if back is None else max(0, await stores.ledger.resolved_to() - back)
     return Follower(after, wanted)
 

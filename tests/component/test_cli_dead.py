@@ -36,7 +36,7 @@ def test_the_list_says_who_died_of_what(world: World) -> None:
         (["--since", "1min"], 0),
         (["--until", "5min"], 0),
         (["--since", "2026-11-18T11:07:42", "--until", "2026-11-18T11:07:43"], 1),
-        (["--pipeline", "' OR 1=1 --"], 0),
+        (["--event", "' OR 1=1 --"], 0),
         (["--event", "%"], 0),
     ],
 )
@@ -46,7 +46,7 @@ def test_filters_choose_letters(world: World, filters: list[str], found: int) ->
 
 
 def test_no_letters_is_a_sentence(world: World) -> None:
-    assert world.lines("dead", "list", "--event", "purchase") == ["No dead letters."]
+    assert world.lines("dead", "list", "--event", "purchase") == ["No dead letters that the filters choose."]
 
 
 @pytest.mark.parametrize("asked", ["dead-1", "7", "#7"])

@@ -134,6 +134,7 @@ def test_dropped_letters_are_counted_and_their_events_stay_dead(world: World) ->
     assert "          its letter was dropped" in world.lines("why", "dead-1")
     assert world.edge("queue", "--balance").exit_code == 0
     assert world.edge("dead", "drop", "--reason", "rejected", "--yes").exit_code == 1
+    assert world.lines("dead", "list") == ["No dead letters."]
 
 
 def test_a_service_drops_them_too(world: World) -> None:
@@ -147,6 +148,11 @@ def test_a_service_drops_them_too(world: World) -> None:
         (("dead", "drop", "--yes"), "say which: ids, a filter, or --all"),
         (("dead", "replay", "--reason", "429"), "is not one of"),
         (("dead", "list", "--since", "soon"), "--since: 'soon' is neither a duration nor a moment"),
+        *(
+            (("dead", *verb, "--pipeline", name), f"no pipeline is called {name!r}; there are: archive, klaviyo")
+            for name in ("klavio", "x OR 1=1 --")
+            for verb in (("list",), ("show", "dead-1"), ("replay", "--yes"), ("drop", "--yes"))
+        ),
         (("dead", "list", "--until", "soon"), "--until: 'soon' is neither a duration nor a moment"),
         (("replay", "--pipeline", "klavio", "--since", "1d"), "no file that can be read has the pipeline 'klavio'"),
         (("replay", "--pipeline", "klaviyo"), "Missing option '--since'"),
