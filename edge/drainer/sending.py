@@ -162,16 +162,21 @@ class Sender:
                 return settlements + self._settlements(jobs, answered)
 
     def _stopped(self, jobs: Sequence[Job]) -> dict[int, Fate]:
-        """Give what may not go out any more, at the last moment: by number, and how it ends."""
+        """Give what may not go out any more at the last moment, by number; what may only say less now waits anew."""
         now_ms, found = self._clock.now_ms(), dict[int, Fate]()
         for job in jobs:
-            if self._asked & int(self._denied(job.visitor, job.persons, job.asks)):
+            denied = int(self._denied(job.visitor, job.persons, job.asks))
+            if self._asked & denied:
                 found[job.seq] = Fate.WITHHELD
+            elif denied and int(job.told) & denied:
+                found[job.seq] = Fate.WAITING
             elif self._pipeline.is_refused_at(job.payload.time_ms, now_ms):
                 found[job.seq] = Fate.EXPIRED
         return found
 
     def _stop(self, job: Job, fate: Fate) -> Settlement:
+        if fate is Fate.WAITING:
+            return self._stay_behind(job)
         reason = self._pipeline.age_limit if fate is Fate.EXPIRED else ""
         return self._end(job, fate)._replace(attempts=job.attempts, reason=reason)
 

@@ -76,7 +76,7 @@ class Sorter:
             event_id, name = (event.id, event.canonical_name) if event else ("", "")
             told = (row.attempts, event_id, name, row.reason, _lane(row))
             job = Job(row.seq, row.visitor, payload, row.since_ms, *told, persons=row.persons, asks=row.asks)
-            return job._replace(told=row.told, is_alone=row.is_alone)
+            return job._replace(told=MASKS[int(row.told) & ~withdrawn], is_alone=row.is_alone)
         if event is None:
             return end._replace(fate=Fate.DAMAGED)
         planned = self._plan(self.pipeline, row, event, now_ms, since_ms=row.since_ms, end=end)

@@ -1,5 +1,6 @@
 """Payloads that tell a vendor what was answered: a purpose withdrawn since is not told as granted."""
 
+import asyncio
 import dataclasses
 import re
 from collections.abc import Sequence
@@ -9,10 +10,11 @@ from typing import Any
 import pytest
 
 from edge.consent import names_of
-from edge.delivery import Conversation, Fate, Payload, Rejected, Rendered, Response
+from edge.delivery import Conversation, Fate, Payload, Rate, Rejected, Rendered, Response
 from edge.ledger.database import fetch
 from tests.backroom import GRANTED, PIPELINE, Backroom
 from tests.component.world import USER
+from tests.paced import Rated
 
 BUSY = Response(503, {}, b"")
 
@@ -94,6 +96,30 @@ async def test_a_repeat_goes_without_what_its_file_maps_of_a_withdrawn_purpose(t
     assert said == [{"Ads": True, "Click": "Cj0KCQiA-abc"}, {"Ads": False}]
     assert len(set(room.transport.ids)) == 1
     await room.close()
+
+
+async def test_what_was_withdrawn_while_an_event_waited_for_its_turn_is_not_told(room: Backroom) -> None:
+    """A page is rendered at once, and may take a minute to go out."""
+    events = [await room.store(1, "view_item") for _ in range(3)]
+    await room.resolve()
+    has_withdrawn = False
+
+    async def withdraw(seconds: float) -> None:
+        nonlocal has_withdrawn
+        if not has_withdrawn:
+            has_withdrawn = True
+            await room.store(1, "consent", consent={**GRANTED, "advertising": "denied"})
+            await room.resolve()
+        room.clock.advance(seconds)
+        await asyncio.sleep(0)
+
+    room.pause = withdraw  # type: ignore[method-assign]
+    room.pipeline = dataclasses.replace(room.pipeline, destination=Rated(room.pipeline.destination, Rate(1, 60)))
+    await room.restart()
+    await room.work()
+    assert told(room) == [ALL, LESS, LESS]
+    assert room.transport.ids == [event.id for event in events]
+    assert await room.tally() == {"unmapped": 2, "delivered": 3}
 
 
 async def test_what_cannot_be_rendered_anew_is_withheld_and_says_so(room: Backroom) -> None:
