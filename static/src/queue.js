@@ -76,4 +76,4 @@ export const removeEvents = (done) => {
 };
 
 /** After a withdrawal: only what the server must know remains, the answers and the resets. */
-export const purgeStored = () => sift((event) => /^consent|^reset/.test(event.name));
+export const purgeStored = () => sift((event) => /^(consent|reset)$/.test(event.name));

@@ -116,7 +116,7 @@ async def test_an_answer_leaves_without_the_second_of_waiting(shop, visitor):
     [
         ("{analytics:false}", ["consent", "reset", "consent"]),
         ("{marketing:'denied'}", ["consent", "reset", "consent"]),
-        ("{advertising:false}", ["page_view", "consent", "a", "reset", "consent"]),
+        ("{advertising:false}", ["page_view", "consent", "a", "reset", "reset_filters", "consent"]),
     ],
 )
 async def test_a_withdrawal_empties_the_stored_queue_but_for_what_the_server_must_know(
@@ -127,11 +127,11 @@ async def test_a_withdrawal_empties_the_stored_queue_but_for_what_the_server_mus
     page = await visitor.open(
         shop.page(
             calls="datafly('consent',{analytics:true,marketing:true,advertising:true});"
-            "datafly('track','a');datafly('reset')"
+            "datafly('track','a');datafly('reset');datafly('track','reset_filters')"
         )
     )
     await visitor.pass_s(5)
-    await visitor.queued(page, 4)
+    await visitor.queued(page, 5)
     await page.evaluate(f"datafly('consent', {withdrawn})")
     await visitor.pass_s(70)
     await shop.until(lambda s: len(s.posts) > 1)
