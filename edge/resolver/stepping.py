@@ -64,6 +64,7 @@ class Resolver:
         clock: Clock,
         metrics: DrainerMetrics,
         remembered: int = MAX_BROWSERS,
+        denials: int = MAX_DENIED,
     ) -> None:
         self._settings, self._spool, self._ledger = settings, spool, ledger
         self._clock, self._metrics = clock, metrics
@@ -71,6 +72,7 @@ class Resolver:
         self._lag_ms = 0
         self._stepped_at_s = float("-inf")
         self._is_waiting_for_room = False
+        self._most_denied = denials
         self._denied: dict[int, Purpose] = {}
         self._denied_by: dict[int, dict[str, tuple[int, Purpose]]] = {}
         self._followed_by: dict[int, int] = {}
@@ -315,16 +317,17 @@ class Resolver:
 
     def _deny(self, visitor: int, denied: Purpose) -> None:
         self._denied.pop(visitor, None)
-        self._denied[visitor] = denied
+        if denied:
+            self._denied[visitor] = denied
 
     def _bound_memory(self) -> None:
         memories: tuple[dict[int, Any], ...] = (self._denied, self._followed_by, self._denied_by)
         for memory in memories:
-            while len(memory) > MAX_DENIED:
+            while len(memory) > self._most_denied:
                 del memory[next(iter(memory))]
 
     def _remember_of_person(self, person: int, visitor: VisitorState, denied: Purpose) -> None:
-        by_browser = self._denied_by.setdefault(person, {})
+        by_browser = self._denied_by[person] = self._denied_by.pop(person, {})  # the youngest again
         if visitor.epoch >= by_browser.get(visitor.browser, (0, denied))[0]:
             by_browser[visitor.browser] = (visitor.epoch, denied)
 

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from edge.consent import ALL_PURPOSES, Purpose
+from edge.consent_rules import ConsentSettings
 from edge.delivery import Fate, Request, Response
-from tests.backroom import DENIED, GRANTED, PIPELINE, TAKEN, Backroom
+from edge.ledger import ResolverLedger
+from edge.resolver import Resolver, ResolverSettings
+from tests.backroom import CONSENT_KEY, DENIED, GRANTED, PIPELINE, TAKEN, Backroom
 from tests.component.world import USER
 
 NO_ANSWER: dict[str, str] = {}
@@ -132,4 +135,52 @@ async def test_memory_goes_by_the_visitor_and_the_newest_epoch_as_the_ledger_doe
     assert room.resolver.denied(1) == expected
     ask: Callable[[int], Purpose] = room.resolver.denied
     assert (ask(3), held.browser) == (expected, held.browser)
+    await room.close()
+
+
+async def small(room: Backroom) -> None:
+    """Let the resolver remember the denials of three visitors, and of three persons."""
+    room.resolver = Resolver(
+        ResolverSettings("GB", ConsentSettings(), consent_key=CONSENT_KEY),
+        spool=room.reader,
+        ledger=ResolverLedger(room.database),
+        clock=room.clock,
+        metrics=room.metrics,
+        denials=3,
+    )
+    await room.resolver.open()
+
+
+async def test_a_denial_is_not_forgotten_for_those_who_agree_after_it(tmp_path: Path) -> None:
+    """What is on its way may take minutes; by then a busy shop has heard tens of thousands agree."""
+    room = await opened(tmp_path)
+    await small(room)
+    await room.store(1, "consent", consent=DENIED)
+    for number in range(2, 9):
+        await room.store(number, "consent", consent=GRANTED)
+    await room.resolve()
+    assert [room.resolver.denied(visitor) for visitor in (1, 2)] == [ALL_PURPOSES, Purpose.NONE]
+    await room.close()
+
+
+async def test_a_denial_that_was_taken_back_is_none(tmp_path: Path) -> None:
+    room = await opened(tmp_path)
+    for answer in (DENIED, GRANTED):
+        await room.store(1, "consent", consent=answer)
+        await room.resolve()
+    assert room.resolver.denied(1) == Purpose.NONE
+    await room.close()
+
+
+async def test_a_persons_denial_is_as_young_as_itself(tmp_path: Path) -> None:
+    """And not as old as the first answer of that person."""
+    room = await opened(tmp_path)
+    await small(room)
+    for number, email, answer in [(1, USER, GRANTED), (2, "2@shop.example", GRANTED), (3, "3@shop.example", GRANTED)]:
+        await room.store(number, "identify", traits={"email": email}, consent=answer)
+    await deny(room, 4)
+    await room.resolve()
+    await deny(room, 5, "5@shop.example")
+    await room.resolve()
+    assert room.resolver.denied(99, [1], ALL_PURPOSES) == ALL_PURPOSES
     await room.close()
