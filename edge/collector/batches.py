@@ -123,11 +123,13 @@ class BrowserBatches:
         evidence = Evidence(batch, cookie_header, self._settings.consent_meanings, has_gpc=has_gpc)
         visitor = self._visitors.identify(cookie_header, batch, evidence.heard)
         now_ms = self._clock.moment_ms(batch.sent_at_ms)
-        vendor_ids = self._vendor_cookies.read(cookie_header)
+        vendor_ids, unreadable = self._vendor_cookies.read(cookie_header)
         set_cookies = () if visitor.set_cookie is None else (visitor.set_cookie,)
         if self._settings.meta_cookies and self._visitors.allows_advertising(evidence.heard()):
             is_new, renews, origin = visitor.is_new, visitor.set_cookie is not None, headers.get(hdrs.ORIGIN)
-            seen = self._vendor_cookies.with_metas(vendor_ids, batch, origin, now_ms, is_new=is_new, renews=renews)
+            seen = self._vendor_cookies.with_metas(
+                vendor_ids, unreadable, batch, origin, now_ms, is_new=is_new, renews=renews
+            )
             vendor_ids, set_cookies = seen.kept, (*set_cookies, *seen.set_cookies)
         peer = None if self._settings.listen[0] == "unix" else remote
         arrival = Arrival(

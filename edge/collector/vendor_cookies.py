@@ -1,6 +1,6 @@
 """Vendors' cookies of a request: what is kept of them, and which of Meta's its answer sets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -31,17 +31,25 @@ class VendorCookies:
         self._default = next(iter(self._setting.values()), MetaCookies(1, domain))
         self._random_bytes, self._metrics = random_bytes, metrics
 
-    def read(self, header: str | None) -> dict[str, JSON]:
-        """Give the ids that a request's cookies hold; what cannot be read is counted."""
+    def read(self, header: str | None) -> tuple[dict[str, JSON], Collection[str]]:
+        """Give the ids that a request's cookies hold, and the cookies that cannot be read; those are counted."""
         if header is None:
-            return {}
+            return {}, ()
         found, unreadable = find_ids(header)
         for cookie in unreadable:
             self._metrics.cookie_unreadable(cookie)
-        return found
+        return found, unreadable
 
     def with_metas(
-        self, found: dict[str, JSON], batch: Batch, origin: str | None, now_ms: int, *, is_new: bool, renews: bool
+        self,
+        found: dict[str, JSON],
+        unreadable: Collection[str],
+        batch: Batch,
+        origin: str | None,
+        now_ms: int,
+        *,
+        is_new: bool,
+        renews: bool,
     ) -> Seen:
         """Set what Meta's pixel would, were it allowed to run first.
 
@@ -56,7 +64,8 @@ class VendorCookies:
         """
         setting = self._setting.get(origin or "", self._default)
         fbclid = ids_in(page_url(batch.context)).get("fbclid")
-        made = setting.wanted(found, fbclid, now_ms, self._random_bytes)
+        held = found if "_fbp" not in unreadable else {"fbp": None, **found}  # Meta's own, in a form we do not know
+        made = setting.wanted(held, fbclid, now_ms, self._random_bytes)
         fbp = found.get("fbp")
         again = {"fbp": fbp} if renews and isinstance(fbp, str) else {}
         values = tuple(setting.header_value(kind, value) for kind, value in {**again, **made}.items())

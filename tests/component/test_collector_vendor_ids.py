@@ -106,7 +106,8 @@ async def test_what_the_browser_has_stays_and_the_click_is_new_when_it_is_anothe
         same = await edge.post(batch(page=LANDING, consent=GRANTED), Cookie=f"{mine}; _fbp={FBP}; _fbc={FBC}")
         url = {"url": "https://shop.example/?fbclid=IwAR0ABC"}
         other = await edge.post(batch(page=url, consent=GRANTED), Cookie=f"{mine}; _fbp={FBP}; _fbc={FBC}")
-    assert metas(same) == []
+        strange = await edge.post(batch(consent=GRANTED), Cookie=f"{mine}; _fbp=fb.1.later.form")
+    assert metas(same) == metas(strange) == []
     assert metas(other) == [f"_fbc=fb.1.{NOW_MS}.IwAR0ABC{ATTRIBUTES}"]
 
 
