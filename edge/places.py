@@ -24,7 +24,9 @@ SOURCE_PATTERN = "[a-z][a-z0-9_-]{0,31}"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _HOST_PORT = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
-_ORIGIN = re.compile(r"(?P<scheme>https?)://(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>0|[1-9][0-9]{0,4}))?"
+)
 _ADDRESS = re.compile(
     r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)(?::(?P<port>[0-9]{1,5}))?(?:[/?][!-~]*)?",
     re.IGNORECASE,
@@ -78,7 +80,7 @@ def parse_network(text: str) -> Network:
 def parse_origin(text: str) -> str:
     """Give an origin exactly as a browser sends it: lower case, no default port, no path, no slash at the end."""
     found = _ORIGIN.fullmatch(text)
-    is_origin = found is not None and (_is_v6(found["six"]) or _is_host(found["host"]))
+    is_origin = found is not None and _is_as_sent(found["six"] or found["host"], is_v6=found["six"] is not None)
     if found is None or not is_origin or int(found["port"] or 0) > MAX_PORT:
         what = "scheme://host or scheme://host:port in lower case, nothing after it, such as https://shop.example"
         raise ValueError(f"is not an origin as browsers send it; accepted is {what}")
@@ -154,6 +156,16 @@ def parse_region(text: str) -> str:
 
 def _is_host(text: str | None) -> bool:
     return text is not None and _HOST.fullmatch(text) is not None
+
+
+def _is_as_sent(host: str, *, is_v6: bool) -> bool:
+    """Tell whether a host is written as browsers write it: an address in its shortest form, or as four numbers."""
+    if not (is_v6 or host.rpartition(".")[2].isdigit()):
+        return _is_host(host)
+    try:
+        return str(ipaddress.IPv6Address(host) if is_v6 else ipaddress.IPv4Address(host)) == host
+    except ValueError:
+        return False
 
 
 def _is_v6(text: str | None) -> bool:

@@ -19,7 +19,8 @@ from edge.places import (
 
 
 @pytest.mark.parametrize(
-    "text", ["https://shop.example", "http://localhost", "https://a-b.c.example:8443", "http://[::1]:8044"]
+    "text",
+    ["https://shop.example", "http://localhost", "https://a-b.c.example:8443", "http://[::1]:8044", "http://127.0.0.1"],
 )
 def test_origin_is_taken_as_browsers_send_it(text: str) -> None:
     assert parse_origin(text) == text
@@ -46,7 +47,23 @@ def test_origin_is_taken_as_browsers_send_it(text: str) -> None:
             "ftp://a",
         ],
         *["https://*.shop.example", "https://shop_x.example", "https://-a.example", "https://shop.example:"],
-        *["https://a:65536", "https://[::x]", "https://käse.example", "https://shop.example\n", "https://a..b"],
+        *[
+            "https://a:0443",
+            "https://a:08443",
+            "http://[::0001]",
+            "http://[::FFFF:1]",
+            "http://127.1",
+            "http://127.0.0.01",
+        ],
+        *[
+            "https://[shop.example]",
+            "https://[127.0.0.1]",
+            "https://a:65536",
+            "https://[::x]",
+            "https://käse.example",
+            "https://shop.example\n",
+            "https://a..b",
+        ],
     ],
 )
 def test_anything_else_is_no_origin(text: str) -> None:
