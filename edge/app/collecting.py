@@ -5,7 +5,7 @@ import contextlib
 import os
 import secrets
 import sqlite3
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from edge.errors import StorageBusy, StorageFailed, StorageFull
 from edge.ledger import LedgerView
 from edge.metrics import CollectorMetrics
 from edge.shipped import shipped
-from edge.spool import SpoolWriter
+from edge.spool import SpoolSettings, SpoolWriter
 from edge.spool.room import directory_bytes, free_bytes
 
 log = structlog.get_logger(__name__)
@@ -41,8 +41,14 @@ STOP_LIMIT_S = 10.0
 class OpeningSpool:
     """A spool that may not be open yet: until then every batch gets 503 while the script is served."""
 
-    def __init__(self, config: Config, clock: Clock, stop: asyncio.Event) -> None:
-        self._config, self._clock, self._stop = config, clock, stop
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        stop: asyncio.Event,
+        make: Callable[[SpoolSettings, Clock], SpoolWriter] = SpoolWriter,
+    ) -> None:
+        self._config, self._clock, self._stop, self._make = config, clock, stop, make
         self._opening_trouble = "the spool is not open yet"
         self.writer: SpoolWriter | None = None
 
@@ -54,15 +60,17 @@ class OpeningSpool:
     async def open(self) -> None:
         """Open the spool, however long its disk takes to come back; returns early when told to stop."""
         while not self._stop.is_set():
-            writer = SpoolWriter(spool_settings(self._config), self._clock)
             try:
+                writer = self._make(spool_settings(self._config), self._clock)
                 await writer.open(floor_seq=await resolved_to(ledger_path(self._config)))
             except StorageFailed as error:
                 self._note(str(error))
-                await _wait(self._stop, REOPEN_EVERY_S)
+            except Exception as error:  # no thread to be had, perhaps: who gave up here would refuse events for ever
+                self._note(type(error).__name__)
             else:
                 self.writer = writer
                 return
+            await _wait(self._stop, REOPEN_EVERY_S)
 
     async def append(self, envelopes: Sequence[bytes]) -> int:
         """Append as the spool does; StorageFull while it is not open."""

@@ -2,12 +2,15 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edge.app.collecting import OpeningSpool
+from edge.clock import Clock
 from edge.config import Config, SpoolConfig
+from edge.spool import SpoolSettings, SpoolWriter
 from tests.clock import FakeClock
 
 LEDGERS = {
@@ -38,10 +41,22 @@ async def test_numbers_go_on_behind_the_ledgers_cursor(tmp_path: Path) -> None:
     assert await first_number(tmp_path) == 42
 
 
-async def first_number(data_dir: Path) -> int:
+async def test_the_spool_opens_once_whatever_was_in_its_way_is_over(tmp_path: Path) -> None:
+    """Also what is neither the disk's fault nor SQLite's."""
+    errors = [RuntimeError("can't start new thread")]
+
+    def make(settings: SpoolSettings, clock: Clock) -> SpoolWriter:
+        if errors:
+            raise errors.pop()
+        return SpoolWriter(settings, clock)
+
+    assert await first_number(tmp_path, make) == 1
+
+
+async def first_number(data_dir: Path, make: Callable[[SpoolSettings, Clock], SpoolWriter] = SpoolWriter) -> int:
     """Open a spool and give the number that its first event gets."""
     config = Config(data_dir / "edge.yaml", data_dir, data_dir / "pipelines", spool=SpoolConfig(free_bytes=0))
-    spool = OpeningSpool(config, FakeClock(), asyncio.Event())
+    spool = OpeningSpool(config, FakeClock(), asyncio.Event(), make)
     await spool.open()
     first = await spool.append([b"[]"])
     assert spool.writer is not None
