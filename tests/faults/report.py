@@ -15,6 +15,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
     "faults of the disk": ("disk:",),
     "jumps of the clock": ("clock:",),
     "limits met": ("limit:",),
+    "spoilt pipeline files": ("reload:",),
 }
 HEAD = """\
 # What the fault suite saw
