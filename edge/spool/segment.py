@@ -10,8 +10,11 @@ import os
 import re
 import sqlite3
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import TypeAlias
 
 import aiosqlite
 
@@ -54,6 +57,8 @@ SELECT coalesce(min(seq), 0), coalesce(max(seq), 0), count(*), coalesce(sum(chec
 """
 SEALED_AT = "SELECT max(sealed_at_ms) FROM footer"
 CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
+
+Rows: TypeAlias = Sequence[tuple[int, int, bytes]]
 
 _NAME = re.compile(r"(\d{16})(?:-(\d{1,6}))?\.segment")
 _DRAFT = re.compile(r"\d{16}-\d{1,6}\.draft")
@@ -181,6 +186,22 @@ async def _heal_half_made(db: aiosqlite.Connection) -> None:
     tables = list(await db.execute_fetchall("SELECT count(*) FROM sqlite_schema"))
     if tables[0][0] == 0:
         await db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
+
+
+async def append(db: aiosqlite.Connection, rows: Rows) -> None:
+    """Write rows and commit them in one turn of the connection's thread: a turn costs the loop as much as ten rows.
+
+    aiosqlite's public calls are a turn each, hence its private one.
+    """
+    await db._execute(_append_and_commit, db._conn, rows)  # type: ignore[no-untyped-call]  # it has no types
+
+
+def _append_and_commit(db: sqlite3.Connection, rows: Rows) -> None:
+    end = len(rows) - len(rows) % BLOCK_ROWS
+    blocks = (tuple(chain.from_iterable(rows[at : at + BLOCK_ROWS])) for at in range(0, end, BLOCK_ROWS))
+    db.executemany(APPEND_BLOCK, blocks)
+    db.executemany(APPEND, rows[end:])
+    db.commit()
 
 
 async def open_for_reading(segment: Segment) -> aiosqlite.Connection:

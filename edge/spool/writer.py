@@ -5,7 +5,6 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 import aiosqlite
@@ -16,7 +15,7 @@ from edge.errors import StorageBusy, StorageError, StorageFailed, StorageFull
 from edge.spool import segment as files
 from edge.spool.mark import read_mark, write_mark
 from edge.spool.room import Room
-from edge.spool.segment import Segment, SpoolSettings, checksum
+from edge.spool.segment import Rows, Segment, SpoolSettings, checksum
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +23,6 @@ ROTATION_CHECK_S = 60.0
 SEAL_RETRY_S = 1.0
 SEAL_TRIES = 5
 Tell: TypeAlias = Callable[[int | Exception], None]
-_Rows: TypeAlias = Sequence[tuple[int, int, bytes]]
 
 
 class _Waiter(NamedTuple):
@@ -196,14 +194,9 @@ class SpoolWriter:
         except OSError as error:
             raise self._fail(error) from error
 
-    async def _write(self, rows: _Rows) -> None:
+    async def _write(self, rows: Rows) -> None:
         try:
-            blocks, rest = _in_blocks(rows)
-            if blocks:
-                await self._db.executemany(files.APPEND_BLOCK, blocks)
-            if rest:
-                await self._db.executemany(files.APPEND, rest)
-            await self._db.commit()
+            await files.append(self._db, rows)
         except sqlite3.Error as error:
             if not files.is_full(error):
                 raise self._fail(error) from error
@@ -351,10 +344,3 @@ def _settle(future: asyncio.Future[int], outcome: int | Exception) -> None:
         future.set_exception(outcome)
     else:
         future.set_result(outcome)
-
-
-def _in_blocks(rows: _Rows) -> tuple[list[tuple[int | bytes, ...]], _Rows]:
-    """Give the rows in their order: whole blocks, each flat as its statement takes it, and what is left over."""
-    size = files.BLOCK_ROWS
-    end = len(rows) - len(rows) % size
-    return [tuple(chain.from_iterable(rows[at : at + size])) for at in range(0, end, size)], rows[end:]
