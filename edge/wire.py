@@ -6,17 +6,17 @@ Source: docs/wire.md.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import orjson
 
 from edge.errors import InvalidEvent, RequestRefused
-from edge.event import Event
+from edge.event import Event, envelope
 from edge.jsontree import JSON, MAX_BYTES, Proof, clean, clean_plain, prove, strip_controls
 
 # Why a whole request is refused.
@@ -57,6 +57,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
 Tree: TypeAlias = dict[str, JSON]
+_Made = TypeVar("_Made")
 _NONE: Final[Mapping[str, JSON]] = MappingProxyType({})
 
 
@@ -141,15 +142,24 @@ def read_json(body: bytes) -> Any:
 
 def parse_events(batch: Batch, arrival: Arrival) -> tuple[list[Event], list[Rejected]]:
     """Give the batch's good events in their order, and why each of the others was refused."""
+    return _parse(batch, arrival, Event)
+
+
+def parse_envelopes(batch: Batch, arrival: Arrival) -> tuple[list[bytes], list[Rejected]]:
+    """Give the envelopes of what `parse_events` gives, for half the price."""
+    return _parse(batch, arrival, envelope)
+
+
+def _parse(batch: Batch, arrival: Arrival, make: Callable[..., _Made]) -> tuple[list[_Made], list[Rejected]]:
     shared = batch.context | _ours(arrival)
-    events: list[Event] = []
+    made: list[_Made] = []
     rejected: list[Rejected] = []
     for index, raw in enumerate(batch.events):
         try:
-            events.append(_event(raw, index, batch, arrival, shared))
+            made.append(_event(raw, index, batch, arrival, shared, make))
         except InvalidEvent as why:
             rejected.append(Rejected(index, why.code, why.message))
-    return events, rejected
+    return made, rejected
 
 
 def consent_event(batch: Batch, arrival: Arrival) -> Event:
@@ -217,24 +227,24 @@ def _header_text(text: str) -> str:
     return strip_controls(text)
 
 
-def _event(raw: JSON, index: int, batch: Batch, arrival: Arrival, shared: Tree) -> Event:
+def _event(raw: JSON, index: int, batch: Batch, arrival: Arrival, shared: Tree, make: Callable[..., _Made]) -> _Made:
     if not isinstance(raw, dict):
         raise InvalidEvent(BAD_EVENT, "an event is an object")
     tree, encoded = (raw, None) if batch.proof is Proof.SMALL else _bounded(raw, batch)
     name = event_name(tree.get("name"))
     time_ms, is_moved = event_time(tree.get("time"), batch.sent_at_ms, arrival.received_at_ms)
     own = object_in(tree, "context", BAD_CONTEXT)
-    return Event(
-        id=_id(tree, index, batch, arrival, encoded),
-        name=name,
-        time_ms=time_ms,
-        received_at_ms=arrival.received_at_ms,
-        source=arrival.source,
-        browser=arrival.browser,
-        properties=object_in(tree, "properties", BAD_PROPERTIES),
-        traits=object_in(tree, "traits", BAD_TRAITS),
-        context=shared | _without_ours(own) if own else shared,
-        is_time_moved=is_moved,
+    return make(
+        _id(tree, index, batch, arrival, encoded),
+        name,
+        time_ms,
+        arrival.received_at_ms,
+        arrival.source,
+        arrival.browser,
+        object_in(tree, "properties", BAD_PROPERTIES),
+        object_in(tree, "traits", BAD_TRAITS),
+        shared | _without_ours(own) if own else shared,
+        is_moved,
     )
 
 

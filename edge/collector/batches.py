@@ -22,7 +22,7 @@ from edge.cookie import CookieSigner
 from edge.errors import RequestRefused
 from edge.event import BROWSER_SOURCE, encode
 from edge.metrics import CollectorMetrics
-from edge.wire import Arrival, Rejected, consent_event, parse_events, read_batch
+from edge.wire import Arrival, Rejected, consent_event, parse_envelopes, read_batch
 
 Send: TypeAlias = Callable[[Answer], None]
 Why: TypeAlias = Callable[[Exception], RequestRefused]
@@ -142,13 +142,13 @@ class BrowserBatches:
             evidence.kept_cookies(),
             vendor_ids,
         )
-        events, rejected = parse_events(batch, arrival)
+        envelopes, rejected = parse_envelopes(batch, arrival)
         for one in rejected:
             self._metrics.rejected(one.code)
-        envelopes = [encode(event) for event in events]
-        if not events and evidence.heard().answers:
+        accepted = len(envelopes)
+        if not envelopes and evidence.heard().answers:
             envelopes = [encode(consent_event(batch, arrival))]
-        return _Read(envelopes, len(events), rejected, set_cookies)
+        return _Read(envelopes, accepted, rejected, set_cookies)
 
 
 def _told(read: _Read, granted: Headers) -> Answer:

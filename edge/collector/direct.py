@@ -72,7 +72,7 @@ class DirectConnection(Connection):
         if (
             len(self._messages) > 1
             or not isinstance(message, RawRequestMessage)
-            or message.version != HttpVersion11
+            or message.version is not HttpVersion11
             or message.should_close
             or message.upgrade
             or message.chunked
