@@ -1,5 +1,6 @@
 """Whose request this is: the browser's id, and whether the answer sets its cookie."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
@@ -50,7 +51,8 @@ class Visitors:
         self._random_bytes = random_bytes
         self._waits_for_consent = wait_for_consent
         self._consent = ConsentSettings(gpc_denies=gpc_denies)
-        self._made: dict[str, tuple[str, float]] = {}
+        # Ordered, for the first key of a plain dict is searched for behind all that were removed in front of it.
+        self._made: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     def identify(self, cookie_header: str | None, batch: Batch, heard: Callable[[], Heard]) -> Visitor:
         """Give the request's visitor; no body can name the browser id of an older cookie.
@@ -77,17 +79,17 @@ class Visitors:
 
     def _mint(self, batch: Batch) -> str:
         session_id = batch.session_id
-        now_s = self._clock.monotonic_s()
         if session_id is None or len(session_id) < _MIN_SESSION_CHARS:
             return self._cookies.mint(self._random_bytes(ID_BYTES))
+        now_s = self._clock.monotonic_s()
         browser, until_s = self._made.get(session_id, ("", 0.0))
         if now_s < until_s:
             return browser
         browser = self._cookies.mint(self._random_bytes(ID_BYTES))
-        self._made.pop(session_id, None)  # what is over would keep its old place
         self._made[session_id] = (browser, now_s + _JOIN_S)
+        self._made.move_to_end(session_id)
         if len(self._made) > _REMEMBERED:
-            del self._made[next(iter(self._made))]
+            self._made.popitem(last=False)
         return browser
 
     def _has_refused(self, heard: Heard) -> bool:
