@@ -40,7 +40,7 @@ PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA wal_autocheckpoint = 500",
-    "PRAGMA cache_size = -16000",
+    "PRAGMA cache_size = -4000",  # whoever only appends reads its newest pages again, and no others
     "PRAGMA temp_store = MEMORY",
 )
 
@@ -74,7 +74,7 @@ class SpoolSettings:
     free_bytes: int = 1_000_000_000
     segment_bytes: int = 64_000_000
     segment_age_s: float = 3_600.0
-    max_waiting_events: int = 5_000
+    max_waiting_events: int = 10_000  # so that 64 connections may post 100 events each at once
     max_waiting_bytes: int = 64_000_000
 
 
