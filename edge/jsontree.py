@@ -6,9 +6,10 @@ only the rest is walked. orjson itself refuses NaN, lone surrogates, a BOM and b
 
 import math
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -23,6 +24,7 @@ MAX_BYTES = 65_536
 MAX_SAFE_INTEGER = 2**53 - 1
 POISON_KEYS = frozenset({"__proto__", "constructor", "prototype"})
 
+_CONTAINERS = (dict, list)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _NUMERIC_TEXT = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 
@@ -30,8 +32,8 @@ _NUMERIC_TEXT = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 class Proof(Enum):
     """What is known of a whole body, and then need not be looked for in its parts.
 
-    `PLAIN`: nothing in it has to be cleaned, and no object has too many keys. `SMALL`: nor is anything in it too deep,
-    even where it is all one tree.
+    `PLAIN`: nothing in it has to be cleaned, and no object has too many keys. `SMALL`: nor is any of its parts too deep
+    or too large.
     """
 
     NONE = 0
@@ -39,13 +41,13 @@ class Proof(Enum):
     SMALL = 2
 
 
-def prove(body: JSON, limit_bytes: int, around: int) -> Proof:
+def prove(body: dict[str, JSON], limit_bytes: int, trees: Iterable[JSON]) -> Proof:
     """Prove what one look at a whole body can.
 
     Args:
         body: parsed by orjson.
         limit_bytes: only a smaller one is `SMALL`.
-        around: containers that stand around every tree in it, and are no part of any.
+        trees: its parts, of which each has limits of its own.
     """
     try:
         encoded = orjson.dumps(body, option=orjson.OPT_STRICT_INTEGER)
@@ -53,8 +55,18 @@ def prove(body: JSON, limit_bytes: int, around: int) -> Proof:
         return Proof.NONE
     if not _is_plain(encoded):
         return Proof.NONE
-    is_small = len(encoded) <= limit_bytes and _containers(encoded) <= MAX_DEPTH + around
-    return Proof.SMALL if is_small else Proof.PLAIN
+    return Proof.SMALL if len(encoded) <= limit_bytes and _is_shallow(trees) else Proof.PLAIN
+
+
+def _is_shallow(trees: Iterable[JSON]) -> bool:
+    """Tell whether none of these is too deep, looking at objects and lists only, one level after the other."""
+    level: list[Any] = [tree for tree in trees if type(tree) in _CONTAINERS]
+    for _ in range(MAX_DEPTH):
+        inside = [tree.values() if type(tree) is dict else tree for tree in level]
+        level = [tree for values in inside for tree in values if type(tree) in _CONTAINERS]
+        if not level:
+            return True
+    return False
 
 
 def clean_plain(tree: dict[str, JSON]) -> tuple[dict[str, JSON], bytes]:

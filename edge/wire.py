@@ -47,7 +47,6 @@ MAX_PAST_MS = 7 * 86_400_000
 MAX_FUTURE_MS = 300_000
 OUR_KEYS = frozenset({"ip", "user_agent", "gpc", "consent_cookies", "vendor_ids"})  # of a context: we alone write these
 
-_AROUND = 2  # the batch and its list of events
 REFUSED = "events_refused"  # marks a consent event that only keeps what a refused batch said: no new answer
 
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9_. -]{0,62}[A-Za-z0-9_.-])?")
@@ -124,7 +123,8 @@ def read_batch(body: bytes) -> Batch:
         raise RequestRefused(400, NO_EVENTS, "a batch has at least one event")
     if len(events) > MAX_EVENTS:
         raise RequestRefused(400, TOO_MANY_EVENTS, f"a batch has at most {MAX_EVENTS} events")
-    proof, context = prove(raw, MAX_CONTEXT_BYTES, _AROUND), raw.get("context")
+    context = raw.get("context")
+    proof = prove(raw, MAX_CONTEXT_BYTES, (context, *events))
     if proof is Proof.SMALL and isinstance(context, dict):
         size_bytes = MAX_CONTEXT_BYTES  # at most; the whole body has no more
     else:

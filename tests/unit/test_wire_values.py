@@ -160,3 +160,9 @@ def test_a_small_body_is_proved_to_be_shallow_and_no_more() -> None:
         body = {"context": {}, "events": [{"name": "x", "properties": {"a": nested}}]}
         taken.append(not parse_events(read_batch(orjson.dumps(body)), ARRIVAL)[1])
     assert taken == [True] * 8 + [False] * 4  # the event and its properties are two levels of ten
+
+
+def test_an_order_of_many_items_is_no_deeper_for_them() -> None:
+    items = [{"item_id": str(number), "tags": ["a", "b"]} for number in range(40)]
+    batch = read_batch(orjson.dumps({"events": [{"name": "purchase", "properties": {"items": items}}]}))
+    assert batch.proof is Proof.SMALL
