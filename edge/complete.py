@@ -65,7 +65,7 @@ def completed(properties: Mapping[str, JSON]) -> dict[str, JSON]:
         _set(full, "value", _worth(lines or [full]))
     for line in lines:
         if line.get("value") is None:
-            _set(line, "value", _worth([line]))
+            _set(line, "value", _line_worth(line))
     if lines:
         full["items"] = [*lines]
     return full
@@ -128,39 +128,49 @@ def _is_reduced(line: Line) -> bool:
 
 
 def _count(full: Line, lines: Sequence[Line]) -> Amount | None:
-    counted = [_amount(line, "quantity", absent=1) for line in lines] or [_amount(full, "quantity", absent=None)]
-    return _total([(amount, 1) for amount in counted])
+    if not lines:
+        return _product(_amount(full.get("quantity"), absent=None), 1)
+    return _sum([(_amount(line.get("quantity"), absent=1), 1) for line in lines])
 
 
 def _worth(lines: Sequence[Line]) -> Amount | None:
     if any(map(_is_reduced, lines)):
         return None
-    return _total([(_amount(line, "price", absent=None), _amount(line, "quantity", absent=1)) for line in lines])
+    return _sum([_factors(line) for line in lines])
 
 
-def _amount(line: Line, key: str, *, absent: Amount | None) -> Amount | None:
-    value = line.get(key)
+def _line_worth(line: Line) -> Amount | None:
+    return None if _is_reduced(line) else _product(*_factors(line))
+
+
+def _factors(line: Line) -> tuple[Amount | None, Amount | None]:
+    return _amount(line.get("price"), absent=None), _amount(line.get("quantity"), absent=1)
+
+
+def _amount(value: JSON, *, absent: Amount | None) -> Amount | None:
     if value is None:
         return absent
     number = number_of(value)
     return None if number is None or not 0 <= number <= MAX_SAFE_INTEGER else number
 
 
-def _total(lines: Sequence[tuple[Amount | None, Amount | None]]) -> Amount | None:
-    return _product(*lines[0]) if len(lines) == 1 else _sum(lines)
+def _sum(products: Sequence[tuple[Amount | None, Amount | None]]) -> Amount | None:
+    """Give the sum of price times quantity, exact to the cent, or None when one of them is unknown."""
+    if len(products) == 1:
+        return _product(*products[0])
+    total = Decimal(0)
+    for price, quantity in products:
+        if price is None or quantity is None:
+            return None
+        total += Decimal(str(price)) * Decimal(str(quantity))
+    return _plain(total)
 
 
 @lru_cache(1_024)
 def _product(price: Amount | None, quantity: Amount | None) -> Amount | None:
-    """Remember what one line comes to: a shop's prices come again and again."""
-    return _sum([(price, quantity)])
+    """Give what one line comes to; it is remembered, as a shop's prices come again and again."""
+    return None if price is None or quantity is None else _plain(Decimal(str(price)) * Decimal(str(quantity)))
 
 
-def _sum(lines: Sequence[tuple[Amount | None, Amount | None]]) -> Amount | None:
-    """Give the sum of price times quantity, exact to the cent, or None when one of them is unknown."""
-    total = Decimal(0)
-    for price, quantity in lines:
-        if price is None or quantity is None:
-            return None
-        total += Decimal(str(price)) * Decimal(str(quantity))
+def _plain(total: Decimal) -> Amount | None:
     return plain_number(total) if total <= MAX_SAFE_INTEGER else None

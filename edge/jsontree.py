@@ -167,10 +167,10 @@ def strip_controls(text: str) -> str:
 
 def number_of(value: object) -> int | float | None:
     """Give a number, or the number that a text such as "42.50" spells, else None; 12,50 and 1e3 are not certain."""
-    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
-        return None
-    if isinstance(value, int | float):
-        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int):
+        return None if isinstance(value, bool) else value
     if not isinstance(value, str) or not _NUMERIC_TEXT.fullmatch(value.strip()):
         return None
     return plain_number(Decimal(value.strip()))

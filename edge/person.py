@@ -63,8 +63,14 @@ class Identifiers:
 
     def items(self) -> list[tuple[Kind, str]]:
         """Give the present identifiers as (kind, value), the deciding kind first."""
-        values = (self.customer_id, self.email, self.phone)
-        return [(kind, value) for kind, value in zip(KINDS, values, strict=True) if value is not None]
+        present: list[tuple[Kind, str]] = []
+        if self.customer_id is not None:
+            present.append(("customer_id", self.customer_id))
+        if self.email is not None:
+            present.append(("email", self.email))
+        if self.phone is not None:
+            present.append(("phone", self.phone))
+        return present
 
     def traits(self) -> dict[str, str]:
         """Give them as `context.traits` for mapping."""

@@ -138,11 +138,10 @@ def source_of(
 
 
 def _source_of(said: Event, identifiers: Identifiers, granted: Purpose) -> dict[str, Any]:
-    given = said.context.get("traits")
-    claims = {**(given if isinstance(given, dict) else {}), **said.traits}
+    given, known = said.context.get("traits"), identifiers.traits()
+    claims: dict[str, Any] = given | said.traits if isinstance(given, dict) else said.traits
     simple = {k: v for k, v in claims.items() if k not in KINDS and not isinstance(v, dict | list)}
-    known = identifiers.traits()
-    is_told = level_of(said.source) > BROWSER_LEVEL and _DEVICE_KEYS.isdisjoint(said.context)
+    is_told = _DEVICE_KEYS.isdisjoint(said.context) and level_of(said.source) > BROWSER_LEVEL
     own_id = identifiers.anonymous_id or anonymous_id(bytes.fromhex(said.browser), FIRST_EPOCH)
     context = {
         **said.context,
@@ -158,7 +157,7 @@ def _source_of(said: Event, identifiers: Identifiers, granted: Purpose) -> dict[
         "properties": completed(said.properties),
         "traits": {**{k: v for k, v in said.traits.items() if k not in KINDS}, **known},
         "context": context,
-        "consent": CONSENTS[int(granted)],
+        "consent": CONSENTS[granted],
     }
 
 

@@ -66,6 +66,7 @@ def allowed(identifiers: Identifiers, granted: Purpose) -> Identifiers:
     """Give identifiers without the vendors' ids whose purpose is not granted."""
     if not identifiers.vendor_ids:
         return identifiers
-    kinds = _ALLOWED[int(granted)]
-    kept = tuple([one for one in identifiers.vendor_ids if one[0] in kinds])
-    return identifiers if kept == identifiers.vendor_ids else replace(identifiers, vendor_ids=kept)
+    kinds = _ALLOWED[granted]
+    kept = [one for one in identifiers.vendor_ids if one[0] in kinds]
+    is_whole = len(kept) == len(identifiers.vendor_ids)
+    return identifiers if is_whole else replace(identifiers, vendor_ids=tuple(kept))

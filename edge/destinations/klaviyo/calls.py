@@ -64,22 +64,19 @@ def is_identify(rendered: Rendered) -> bool:
 
 
 def bodies_of(payload: Payload) -> Iterator[tuple[str, bytes]]:
-    """Give the calls to make, each as its resource's type and its body."""
-    if payload.body.startswith(PLAIN) and not payload.is_backfill:
-        yield EVENT, payload.body
+    """Give the calls to make, each as its resource's type and its body; events are marked where the payload is."""
+    if payload.body.startswith(PLAIN):
+        yield EVENT, _marked(payload.body) if payload.is_backfill else payload.body
         return
-    for resource in resources_of(payload):
-        yield resource["type"], orjson.dumps({"data": resource})
-
-
-def resources_of(payload: Payload) -> list[dict[str, Any]]:
-    """Give a payload's resources; its events carry the `backfill` mark where the payload does."""
     data = orjson.loads(payload.body)["data"]
-    resources: list[dict[str, Any]] = data if isinstance(data, list) else [data]
-    for resource in resources:
-        if payload.is_backfill and resource["type"] == EVENT:
-            resource["attributes"]["backfill"] = True
-    return resources
+    for resource in data if isinstance(data, list) else [data]:
+        body = orjson.dumps({"data": resource})
+        yield resource["type"], _marked(body) if payload.is_backfill and resource["type"] == EVENT else body
+
+
+def _marked(event: bytes) -> bytes:
+    """Put the `backfill` mark behind an event's other attributes."""
+    return event.removesuffix(b"}}}") + b',"backfill":true}}}'
 
 
 def _events(rendered: Rendered) -> list[dict[str, Any]]:

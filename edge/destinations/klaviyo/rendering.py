@@ -45,22 +45,16 @@ def attributes_of(rendered: Rendered) -> dict[str, Any]:
     Raises:
         Unfit: Klaviyo would refuse it.
     """
-    properties = without_nulls(rendered.properties)
     _check_frame(rendered)
-    attributes: dict[str, Any] = {
+    properties = dict(rendered.properties)
+    return {
         "unique_id": _unique_id(properties, rendered.unique_id),
         "time": iso_second(rendered.time_ms),
         **_money(properties, rendered.currency),
         "metric": {"data": {"type": "metric", "attributes": {"name": rendered.metric}}},
         "profile": {"data": {"type": "profile", "attributes": profile_of(rendered.profile, rendered.stranger_id)}},
-        "properties": properties,
+        "properties": _told(properties),
     }
-    if len(properties) > MAX_PROPERTIES:
-        raise Unfit(f"properties: Klaviyo takes {MAX_PROPERTIES}, not {len(properties)}")
-    for name, value in properties.items():
-        if isinstance(value, CONTAINERS) or (isinstance(value, str) and len(value) > SHORT_CHARS):
-            _check(value, f"properties.{name}", 2)
-    return attributes
 
 
 def _check_frame(rendered: Rendered) -> None:
@@ -75,7 +69,7 @@ def _unique_id(properties: dict[str, object], otherwise: str) -> str:
     for key, value in [(key, properties.pop(key)) for key in EVENT_ID_KEYS if key in properties]:
         if isinstance(value, bool | list | dict):
             raise Unfit(f"{key}: Klaviyo takes a text, not a {type(value).__name__}")
-        if text := str(value).strip():
+        if value is not None and (text := str(value).strip()):
             return text
     if not otherwise:
         raise Unfit("unique_id: the event has none")
@@ -90,8 +84,10 @@ def _money(properties: dict[str, object], currency: str | None) -> dict[str, obj
     number = number_of(value)
     if number is None:
         raise Unfit("$value: Klaviyo takes a number")
-    code = next(filter(None, map(currency_of, (*named, currency))), None)
-    return {"value": number, "value_currency": code} if code else {"value": number}
+    for one in (*named, currency):
+        if code := currency_of(one):
+            return {"value": number, "value_currency": code}
+    return {"value": number}
 
 
 def profile_of(mapped: dict[str, object], anonymous_id: str | None = None) -> dict[str, object]:
@@ -116,10 +112,13 @@ def profile_of(mapped: dict[str, object], anonymous_id: str | None = None) -> di
             attributes[name] = _text(name, value)
         else:
             location[name] = without_nulls(value) if name in COORDINATES else _text(name, value)
-    _check(own, "profile", 1)
     profile: dict[str, object] = {**_identified(identifiers), **attributes}
-    parts = {"location": location, "properties": own}
-    return profile | {name: part for name, part in parts.items() if part}
+    if location:
+        profile["location"] = location
+    if own:
+        _check(own, "profile", 1)
+        profile["properties"] = own
+    return profile
 
 
 def _text(name: str, value: object) -> str:
@@ -143,6 +142,24 @@ def _identified(given: dict[str, str]) -> dict[str, str]:
     if given:
         raise Unfit(f"profile: not in the form Klaviyo takes: {', '.join(given)}")
     raise Unfit(f"profile: has none of {', '.join(IDENTIFIERS)}")
+
+
+def _told(properties: dict[str, object]) -> dict[str, object]:
+    """Give what is left of the properties, without nulls; raises where Klaviyo takes less."""
+    told: dict[str, object] = {}
+    for name, value in properties.items():
+        if isinstance(value, str):
+            if len(value) > SHORT_CHARS:
+                _check(value, f"properties.{name}", 2)
+        elif isinstance(value, CONTAINERS):
+            value = without_nulls(value)
+            _check(value, f"properties.{name}", 2)
+        elif value is None:
+            continue
+        told[name] = value
+    if len(told) > MAX_PROPERTIES:
+        raise Unfit(f"properties: Klaviyo takes {MAX_PROPERTIES}, not {len(told)}")
+    return told
 
 
 def _check(value: dict[str, object] | list[object] | str, path: str, level: int) -> None:
