@@ -50,16 +50,11 @@ def look_up(path: str) -> Get:
 
 def find_at(steps: Sequence[str]) -> Get:
     """Compile a path's steps; with none of them, everything is what is found."""
-    if not steps:
-        return lambda source: source
-    *before, last = steps
-    if not before:
-        return lambda source: source.get(last) if isinstance(source, dict) else entry(source, last)
-    find = find_at(before)
 
     def get(source: object) -> object:
-        held = find(source)
-        return held.get(last) if isinstance(held, dict) else entry(held, last)
+        for step in steps:
+            source = source.get(step) if isinstance(source, dict) else entry(source, step)
+        return source
 
     return get
 

@@ -48,8 +48,8 @@ def payload_of(rendered: Rendered) -> Payload:
     """
     resources = _imports(rendered) if is_identify(rendered) else _events(rendered)
     told = {"data": resources if len(resources) > 1 else resources[0]}
-    first = resources[0]["attributes"]
-    is_own = first.get("unique_id") == rendered.unique_id and all(one["type"] == EVENT for one in resources)
+    unique_id, last = resources[0]["attributes"].get("unique_id"), resources[-1]["type"]
+    is_own = unique_id == rendered.unique_id and last == EVENT  # a profile has no such id, and subscribing comes last
     try:
         body = orjson.dumps(told if is_own else {"alone": True, **told})
         _check_sizes(resources, len(body))

@@ -159,8 +159,7 @@ class Klaviyo:
 
     def render(self, rendered: Rendered) -> Payload | Rejected | Skipped:
         """Give the bodies of all calls without their `backfill` mark, or why Klaviyo would refuse one of them."""
-        is_order = rendered.metric in ORDER_METRICS or rendered.event.get("name") in ORDER_EVENTS
-        if is_order and self.native_integration != "none":
+        if self.native_integration != "none" and _is_order(rendered):
             return Skipped(f"parameters.native_integration: {self.native_integration} sends the shop's orders")
         try:
             return payload_of(rendered)
@@ -280,6 +279,10 @@ class Klaviyo:
             "X-Klaviyo-User-Agent": f"datafly-edge/{__version__}",
         }
         return Request("POST", f"{self.base_url}{call.path}", headers, body, call.budget)
+
+
+def _is_order(rendered: Rendered) -> bool:
+    return rendered.metric in ORDER_METRICS or rendered.event.get("name") in ORDER_EVENTS
 
 
 def _refusal(response: Response, errors: Sequence[Any]) -> Outcome:

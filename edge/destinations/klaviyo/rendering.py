@@ -105,7 +105,7 @@ def profile_of(mapped: dict[str, object], anonymous_id: str | None = None) -> di
             continue
         name = NAMES.get(key)
         if name is None:
-            own[key] = without_nulls(value)
+            own[key] = value
         elif name in IDENTIFIERS:
             identifiers[name] = _text(name, value)
         elif name in ATTRIBUTES:
@@ -116,8 +116,7 @@ def profile_of(mapped: dict[str, object], anonymous_id: str | None = None) -> di
     if location:
         profile["location"] = location
     if own:
-        _check(own, "profile", 1)
-        profile["properties"] = own
+        profile["properties"] = _fit(own, "profile", 1)
     return profile
 
 
@@ -148,30 +147,38 @@ def _told(properties: dict[str, object]) -> dict[str, object]:
     """Give what is left of the properties, without nulls; raises where Klaviyo takes less."""
     told: dict[str, object] = {}
     for name, value in properties.items():
-        if isinstance(value, str):
-            if len(value) > SHORT_CHARS:
-                _check(value, f"properties.{name}", 2)
-        elif isinstance(value, CONTAINERS):
-            value = without_nulls(value)
-            _check(value, f"properties.{name}", 2)
-        elif value is None:
-            continue
-        told[name] = value
+        if isinstance(value, CONTAINERS):
+            told[name] = _fit(value, f"properties.{name}", 2)
+        elif value is not None:
+            if isinstance(value, str) and len(value) > SHORT_CHARS:
+                _check(value, f"properties.{name}")
+            told[name] = value
     if len(told) > MAX_PROPERTIES:
         raise Unfit(f"properties: Klaviyo takes {MAX_PROPERTIES}, not {len(told)}")
     return told
 
 
-def _check(value: dict[str, object] | list[object] | str, path: str, level: int) -> None:
-    """Raise when a list, a text or the nesting is larger than Klaviyo takes."""
-    if isinstance(value, str):
-        if len(value.encode(errors="surrogatepass")) > MAX_STRING_BYTES:
-            raise Unfit(f"{path}: a text has more than {MAX_STRING_BYTES} bytes")
-        return
+def _fit(tree: Any, path: str, level: int) -> Any:
+    """Give an object or a list without nulls; raises where it, a text or the nesting is larger than Klaviyo takes."""
     if level > MAX_NESTING:
         raise Unfit(f"{path}: is nested more than {MAX_NESTING} levels deep")
-    if isinstance(value, list) and len(value) > MAX_ARRAY_ITEMS:
-        raise Unfit(f"{path}: a list has more than {MAX_ARRAY_ITEMS} entries")
-    for inner in value.values() if isinstance(value, dict) else value:
-        if isinstance(inner, CONTAINERS) or (isinstance(inner, str) and len(inner) > SHORT_CHARS):
-            _check(inner, path, level + 1)
+    fit: Any
+    if isinstance(tree, dict):
+        fit = {key: value for key, value in tree.items() if value is not None}
+        entries = fit.items()
+    else:
+        fit = [value for value in tree if value is not None]
+        entries = enumerate(fit)
+        if len(fit) > MAX_ARRAY_ITEMS:
+            raise Unfit(f"{path}: a list has more than {MAX_ARRAY_ITEMS} entries")
+    for place, value in entries:
+        if isinstance(value, CONTAINERS):
+            fit[place] = _fit(value, path, level + 1)
+        elif isinstance(value, str) and len(value) > SHORT_CHARS:
+            _check(value, path)
+    return fit
+
+
+def _check(text: str, path: str) -> None:
+    if len(text.encode(errors="surrogatepass")) > MAX_STRING_BYTES:
+        raise Unfit(f"{path}: a text has more than {MAX_STRING_BYTES} bytes")
