@@ -13,11 +13,16 @@ from prometheus_client import CollectorRegistry
 
 import edge
 from bench.bodies import BODY_BYTES, body
-from bench.works import Taken, fill, names, pipeline_texts, size_of, views, works
+from bench.works import ENVIRON, Taken, fill, names, pipeline_texts, size_of, views, works
 from edge.clock import SteadyClock
 from edge.collector import Assets, Collector, CollectorSettings, EventLog, Tell
+from edge.consent import ALL_PURPOSES
 from edge.cookie import CookieSigner
+from edge.event import decode
+from edge.foreign_links import hosts_of
 from edge.metrics import CollectorMetrics
+from edge.person import Identifiers
+from edge.pipeline import Planned, compile_pipeline, plan
 from edge.spool import SpoolReader, SpoolSettings, SpoolWriter
 from tests.clock import FakeClock
 from tests.running_collector import KEY, ORIGIN, SAME, SCRIPT, AwaitedLog
@@ -28,6 +33,7 @@ EVENTS, VISITORS = 1_000, 100
 # Measured, with a tenth on top. Who makes one of them grow says so here, and why.
 MOST_COMMITS_A_REQUEST = 2 / REQUESTS
 MOST_CALLS_A_REQUEST = 56  # of our own functions, for a body with one event whose browser is new
+MOST_CALLS_A_PAYLOAD = 98  # of our own functions, from a stored view_item to its place in a job of Klaviyo's
 MOST_RESOLVER_STATEMENTS = 2.02  # a journal row, and what an identify of every tenth event makes
 MOST_DRAINER_STATEMENTS = 0.34  # some thirty a page of a hundred, whatever waits nowhere: who and what is known now
 MOST_BYTES_A_BODY_BYTE = 2.1  # 1.1 of a body is the envelope, 1.15 its row in the spool, the rest the ledger's
@@ -136,6 +142,28 @@ async def calls_a_request(content: bytes) -> float:
     return asked.count / REQUESTS
 
 
+def calls_a_payload(envelopes: Sequence[bytes]) -> float:
+    """Give how many calls of our functions it takes to plan an event, to render it and to put it into a bulk call."""
+    [(file, text)] = pipeline_texts(1, endpoint="bulk_create_events").items()
+    pipeline, hosts = compile_pipeline(text, file, ENVIRON), hosts_of((ORIGIN,), ())
+    who = Identifiers(email="visitor@shop.example", vendor_ids=(("device", "203.0.113.9 Mozilla/5.0"),))
+
+    def make() -> None:
+        planned = [plan(pipeline, decode(envelope), who, ALL_PURPOSES, hosts) for envelope in envelopes]
+        payloads = [one.payload for one in planned if isinstance(one, Planned)]
+        assert len(payloads) == len(envelopes)
+        next(pipeline.destination.deliver(payloads, 0))
+
+    make()
+    asked = Calls()
+    sys.setprofile(asked)
+    try:
+        make()
+    finally:
+        sys.setprofile(None)
+    return asked.count / len(envelopes)
+
+
 class RowByRow(SpoolReader):
     """The planted worsening: pages of one event."""
 
@@ -186,6 +214,15 @@ async def test_a_request_takes_few_calls_from_its_bytes_to_its_answer():
 async def test_a_walk_over_every_body_would_be_noticed():
     walked = body(1).replace(b'"Moon Teapot"', b'"Moon\\u0000 Teapot"')
     assert await calls_a_request(walked) > MOST_CALLS_A_REQUEST
+
+
+def test_a_payload_takes_few_calls_from_its_envelope_to_its_request():
+    assert calls_a_payload([*views(VISITORS, VISITORS)]) <= MOST_CALLS_A_PAYLOAD
+
+
+def test_a_look_at_every_text_of_an_event_would_be_noticed():
+    walked = [envelope.replace(b'"Moon Teapot"', b'"Moon Teapot: blue"') for envelope in views(VISITORS, VISITORS)]
+    assert calls_a_payload(walked) > MOST_CALLS_A_PAYLOAD
 
 
 async def test_resolving_and_delivering_ask_the_ledger_page_by_page(tmp_path):

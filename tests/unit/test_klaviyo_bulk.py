@@ -1,6 +1,7 @@
 """Klaviyo's bulk call: what shares a job, and what a refusal of the whole means for each event."""
 
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -43,6 +44,38 @@ def test_several_events_are_one_job_grouped_by_profile() -> None:
             },
         }
     }
+
+
+ODD = 'a}}},"properties":{"b\\'
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {
+            "metric": ODD,
+            "unique_id": ODD,
+            "properties": {"profile": {"data": {"type": "profile"}}, "properties": {ODD: 1}},
+        },
+        {"profile": {"$email": "user@shop.example", "$first_name": ODD, "$last_name": '},"time":"'}},
+        {"profile": {"$email": "user@shop.example", "$city": "Kiel", "plan": {"properties": {"a": {"b": {}}}}}},
+        {
+            "profile": {"$email": "user@shop.example"},
+            "properties": {"$value": 5, "$currency": "EUR", "$event_id": None},
+        },
+    ],
+)
+@pytest.mark.parametrize("is_backfill", [False, True])
+def test_job_tells_of_an_event_what_its_own_call_would(changes: dict[str, Any], is_backfill: bool) -> None:
+    """A job is pasted together from the bytes of single calls, whatever stands in them."""
+    one = replace(payload(**changes), is_backfill=is_backfill)
+    alone, _ = with_answers(KLAVIYO.deliver([one], NOW_MS), TAKEN)
+    [job], _ = with_answers(KLAVIYO.deliver([one, event(1, "max")], NOW_MS), TAKEN)
+    single = orjson.loads(alone[0].body)["data"]
+    group = orjson.loads(job.body)["data"]["attributes"]["events-bulk-create"]["data"][0]["attributes"]
+    assert group["profile"] == single["attributes"].pop("profile")
+    assert group["events"]["data"] == [single]
+    assert list(group["events"]["data"][0]["attributes"]) == list(single["attributes"])
 
 
 def test_profile_that_changed_and_changed_back_keeps_its_order() -> None:
