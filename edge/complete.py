@@ -112,7 +112,7 @@ def _set(full: dict[str, JSON], key: str, value: JSON) -> None:
 
 
 def _lift(full: dict[str, JSON], line: Line) -> None:
-    takes_value = _is_the_events_worth(full, [line])
+    takes_value = line.get("value") is not None and _is_the_events_worth(full, [line])
     for key, value in line.items():
         if value is not None and full.get(key) is None and (takes_value or key != "value"):
             full[key] = value
