@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Kind = Literal["customer_id", "email", "phone"]
 # When identifiers name two persons, the earlier kind decides.
@@ -26,11 +26,11 @@ def anonymous_id(browser: bytes, epoch: int) -> str:
     return blake2b(browser + epoch.to_bytes(8), digest_size=16, person=b"edge stranger").hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class VendorId:
+class VendorId(NamedTuple):
     """What a vendor knows a visitor by, and names nobody here.
 
     `seq` is the event that brought it; `at_ms` since when it is as old as it is, for those that do not hold for ever.
+    A tuple, as some are made an event and pipeline.
     """
 
     kind: KeptKind

@@ -23,11 +23,11 @@ class JournalFate(IntEnum):
     ERASED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class VisitorState:
+class VisitorState(NamedTuple):
     """A visitor as the resolver carries it through a page; `sessions` are the latest ones' hashes, 8 bytes each.
 
     `vendor_ids` are the newest of each kind.
+    A tuple, as a new session makes another one.
     """
 
     id: int
@@ -42,7 +42,10 @@ class VisitorState:
 
     def vendor_id(self, kind: KeptKind) -> VendorId | None:
         """Give the id of a kind, also one that is too old to be given on."""
-        return next((one for one in self.vendor_ids if one.kind == kind), None)
+        for one in self.vendor_ids:
+            if one.kind == kind:
+                return one
+        return None
 
 
 class JournalRow(NamedTuple):

@@ -1,7 +1,6 @@
 """The resolver's verbs: what is known, and one transaction that records a page."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import aiosqlite
@@ -171,7 +170,7 @@ class ResolverLedger:
 
 async def _with_vendor_ids(db: aiosqlite.Connection, visitors: Sequence[VisitorState]) -> list[VisitorState]:
     kept = await vendor_ids_of(db, [visitor.id for visitor in visitors])
-    return [replace(one, vendor_ids=kept[one.id]) if one.id in kept else one for one in visitors]
+    return [one._replace(vendor_ids=kept[one.id]) if one.id in kept else one for one in visitors]
 
 
 async def _earlier(db: aiosqlite.Connection, newest: VisitorState) -> list[VisitorState]:

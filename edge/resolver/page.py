@@ -78,7 +78,7 @@ class Page:
         if order_id is not None:
             is_repeat = self._is_known_order(order_id, one.row.seq) or is_repeat
         if order_id is not None and not is_repeat:
-            visitor = self._put(replace(visitor, purchased_seq=one.row.seq))
+            visitor = self._put(visitor._replace(purchased_seq=one.row.seq))
         fate = JournalFate.DUPLICATE if is_repeat else JournalFate.OPEN
         self._note(one, visitor.id, fate, decision)
 
@@ -119,10 +119,10 @@ class Page:
             self._known.decided[visitor.id] = (heard, visitor.answer, verdict.decision)
         of_browser = verdict if newest.id == visitor.id else self._judge(newest, event, heard)
         if of_browser.news:
-            self._put(replace(newest, answer=of_browser.standing))
+            self._put(newest._replace(answer=of_browser.standing))
             self.resolution.answered.append(newest.id)
         if verdict.news:
-            visitor = self._put(replace(visitor, answer=verdict.standing))
+            visitor = self._put(visitor._replace(answer=verdict.standing))
             self.resolution.answered.append(visitor.id)
         logged = of_browser if of_browser.news else verdict
         if logged.news:
@@ -175,7 +175,7 @@ class Page:
             if _knows(earlier, session):
                 return earlier
         sessions = (newest.sessions + session)[-KEPT_SESSIONS * SESSION_BYTES :]
-        return self._put(replace(newest, sessions=sessions))
+        return self._put(newest._replace(sessions=sessions))
 
     def _open_epoch(self, visitor: VisitorState, sessions: bytes, seq: int, level: int) -> VisitorState:
         """Begin the browser's next epoch; what the visitor answered about consent was the browser's answer too.
@@ -189,7 +189,7 @@ class Page:
         opened = VisitorState(fresh, visitor.browser, newest.epoch + 1, answer=newest.answer, sessions=sessions)
         self._known.visitors[visitor.browser] = opened
         own = (one for one in newest.vendor_ids if one.kind in BROWSERS_OWN and level == BROWSER_LEVEL)
-        return self._keep(self._put(opened), [replace(one, seq=seq) for one in own])
+        return self._keep(self._put(opened), [one._replace(seq=seq) for one in own])
 
     def _put(self, visitor: VisitorState) -> VisitorState:
         self.resolution.visitors[visitor.id] = visitor
@@ -242,7 +242,7 @@ class Page:
         if graph.are_one(visitor.person, person):
             return visitor
         resolution.linked.append(visitor.id)
-        return self._put(replace(visitor, person=person, linked_seq=seq))
+        return self._put(visitor._replace(person=person, linked_seq=seq))
 
     def _new_person(self, browser: str) -> int:
         person = self._rules.new_person_id()
@@ -310,7 +310,7 @@ class Page:
         self.resolution.vendor_ids += [(visitor.id, one) for one in news]
         changed = {one.kind for one in news}
         kept = (one for one in visitor.vendor_ids if one.kind not in changed)
-        return self._put(replace(visitor, vendor_ids=(*kept, *news)))
+        return self._put(visitor._replace(vendor_ids=(*kept, *news)))
 
     def _note(self, one: Arrived, visitor: int | None, fate: JournalFate, decision: Decision = UNDECIDED) -> None:
         event, is_told, received_at_ms = one.event, False, self.resolution.now_ms
