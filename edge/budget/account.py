@@ -91,12 +91,13 @@ class _Counter:
         self._steady = Window(MINUTE_S, self._whole, pace=STEADY_PACE)
 
     def take(self, lane: Lane, now_s: float) -> bool:
-        if self.queue.next() is not None:
+        if not self.queue.is_empty:
             return False
         self._follow(now_s)
         if self._room_in_s(now_s, lane) > 0.0:
             return False
-        self._take(Turn("", lane), now_s)
+        self.queue.went_alone(lane)
+        self._spend(now_s)
         return True
 
     def wait_s(self, turn: Turn, now_s: float) -> float:
@@ -121,6 +122,9 @@ class _Counter:
     def _take(self, turn: Turn, now_s: float) -> None:
         turn.is_taken = True
         self.queue.went(turn)
+        self._spend(now_s)
+
+    def _spend(self, now_s: float) -> None:
         self.pace.sent(now_s)
         self._burst.take(now_s)
         self._steady.take(now_s)

@@ -34,6 +34,11 @@ class Queue:
         self._lanes: list[dict[Turn, None]] = [{} for _ in LANES]
         self._stood_back = [0 for _ in LANES]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody waits."""
+        return not any(self._lanes)
+
     def join(self, turn: Turn) -> None:
         """Stand at the end of a lane."""
         self._lanes[turn.lane][turn] = None
@@ -59,6 +64,10 @@ class Queue:
         in_haste = sum(map(len, self._lanes[: turn.lane]))
         until_owed = max(0, FLOOR_EVERY - 1 - self._stood_back[turn.lane]) + FLOOR_EVERY * place
         return min(in_haste + place, until_owed)
+
+    def went_alone(self, lane: Lane) -> None:
+        """Somebody of a lane had a turn without standing in line, as nobody did."""
+        self._stood_back[lane] = 0
 
     def went(self, turn: Turn) -> None:
         """Somebody's turn is over."""

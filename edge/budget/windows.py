@@ -15,18 +15,15 @@ class Window:
     def __init__(self, window_s: float, limit: float, *, pace: float) -> None:
         self._window_s, self._pace = window_s, pace
         self._at_s: float | None = None
+        self._level = float("inf")
         self.set_limit(limit)
-        self._level = self._room
 
     def set_limit(self, limit: float) -> None:
         """From now on let so many begin, at least one a window."""
         self._limit = max(1.0, limit)
         self._room = (1.0 - self._pace) * self._limit + 1.0 - SLACK
-
-    @property
-    def per_s(self) -> float:
-        """How fast it fills."""
-        return self._pace * self._limit / self._window_s
+        self._per_s = self._pace * self._limit / self._window_s  # how fast it fills
+        self._level = min(self._room, self._level)
 
     def wait_s(self, now_s: float, *, behind: int = 0, kept_share: float = 0.0) -> float:
         """Give how long until one more may begin behind some others.
@@ -35,7 +32,7 @@ class Window:
         """
         self._refill(now_s)
         missing = ENOUGH + behind + kept_share * (self._room - 1.0) - self._level
-        return missing / self.per_s if missing > 1e-9 else 0.0
+        return missing / self._per_s if missing > 1e-9 else 0.0
 
     def take(self, now_s: float) -> None:
         """Begin one."""
@@ -48,6 +45,8 @@ class Window:
         self._level = min(self._level, 0.0)
 
     def _refill(self, now_s: float) -> None:
-        elapsed_s = 0.0 if self._at_s is None else max(0.0, now_s - self._at_s)
-        self._at_s = now_s if self._at_s is None else max(now_s, self._at_s)
-        self._level = min(self._room, self._level + elapsed_s * self.per_s)
+        if self._at_s is None:
+            self._at_s = now_s
+        elif now_s > self._at_s:
+            self._level = min(self._room, self._level + (now_s - self._at_s) * self._per_s)
+            self._at_s = now_s

@@ -16,9 +16,9 @@ from tests.asking import Asking, AskingVendor, a_tenth, most_in_a_window
 OURS = SHARE * 350
 
 
-def takes(budget: Budget, now_s: float, name: str = "") -> bool:
+def takes(budget: Budget, now_s: float, name: str = "", lane: Lane = Lane.LIVE) -> bool:
     """Tell whether somebody who comes now may go at once."""
-    turn = budget.join(name)
+    turn = budget.join(name, lane)
     try:
         return budget.wait_s(turn, now_s) == 0
     finally:
@@ -103,6 +103,30 @@ def test_a_retry_goes_before_a_backlog_and_behind_what_is_live():
     assert counts[Lane.LIVE] > 5 * counts[Lane.RETRY] > 0
     alone = Counter(lane for _, lane in asking.until(240.0, [Lane.RETRY, Lane.BACKLOG] * 4))
     assert alone[Lane.RETRY] > 5 * alone[Lane.BACKLOG] > 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(1, 20),
+    st.integers(6, 300),
+    st.lists(st.tuples(st.sampled_from(Lane), st.sampled_from([0.0, 0.01, 0.3, 2.0, 20.0])), max_size=60),
+)
+def test_who_takes_a_turn_at_once_has_it_exactly_when_standing_in_line_would_give_it(burst, steady, comings):
+    rate = Rate(burst, steady)
+    at_once, in_line, now_s = Budget(rate), Budget(rate), 0.0
+    for lane, wait_s in comings:
+        now_s += wait_s
+        assert at_once.take("", lane, now_s) == takes(in_line, now_s, lane=lane)
+
+
+def test_nobody_takes_a_turn_past_who_stands_in_line_or_while_the_vendor_asks_for_a_rest():
+    budget = Budget(Rate(10, 600))
+    turn = budget.join(lane=Lane.BACKLOG)
+    assert not budget.take("", Lane.LIVE, 0.0)
+    budget.leave(turn)
+    assert budget.take("", Lane.LIVE, 0.0)
+    budget.throttle(0.0, 5.0)
+    assert (budget.take("", Lane.LIVE, 4.9), budget.take("", Lane.LIVE, 10.0)) == (False, True)
 
 
 def test_who_leaves_the_line_holds_nobody_up():
