@@ -154,7 +154,7 @@ class PipelineDrainer:
         size_bytes = 0
         while len(sorted_as) < len(rows) and size_bytes < self._page_bytes:
             part = rows[len(sorted_as) : len(sorted_as) + SLICE_EVENTS]
-            envelopes = await self._spool.read_at(row.seq for row in part)
+            envelopes = await self._spool.read_at([row.seq for row in part])
             made = self._sorter.sort_due(part, envelopes, sorted_as)
             size_bytes += sum(map(_payload_bytes, made))
             sorted_as += made
@@ -257,7 +257,7 @@ class PipelineDrainer:
         size_bytes = 0
         while len(sorted_as) < len(page.entries) and size_bytes < self._page_bytes:
             entries = page.entries[len(sorted_as) : len(sorted_as) + SLICE_EVENTS]
-            envelopes = await self._spool.read_at(e.seq for e in entries if e.fate is JournalFate.OPEN)
+            envelopes = await self._spool.read_at([e.seq for e in entries if e.fate is JournalFate.OPEN])
             made = [sort(entry, envelopes.get(entry.seq)) for entry in entries]
             size_bytes += sum(map(_payload_bytes, made))
             sorted_as += made

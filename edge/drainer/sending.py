@@ -317,4 +317,4 @@ class Sender:
 
 
 def _haste(chain: Sequence[Sequence[Job]]) -> Lane:
-    return min(job.lane for batch in chain for job in batch)
+    return min([job.lane for batch in chain for job in batch])

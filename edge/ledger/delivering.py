@@ -180,7 +180,7 @@ class DeliveryLedger:
             values = (last, first, now_ms, now_ms, revision, fates, self._pipeline)
             await db.execute(SETTLE_PAGE, values)
             await db.execute(MOVE_CURSOR, (last, self._pipeline))
-            await self._count(db, Counter(s.fate for s in settlements))
+            await self._count(db, Counter([s.fate for s in settlements]))
             held = {s.visitor for s in settlements if s.fate is Fate.HELD}
             known = {row[0] for row in await fetch_in(db, KNOWN_VISITORS, held, self._pipeline)}
             await release_held_now(db, self._pipeline, known, now_ms)
@@ -315,7 +315,7 @@ class DeliveryLedger:
     async def _end_late(self, db: aiosqlite.Connection, ended: Sequence[Settlement], was: Fate, now_ms: int) -> None:
         rows = [(self._pipeline, s.seq, s.fate, s.attempts, now_ms, self._revision, s.visitor, s.reason) for s in ended]
         await put(db, SETTLE_LATE, rows)
-        await self._count(db, Counter(s.fate for s in ended))
+        await self._count(db, Counter([s.fate for s in ended]))
         await self._count(db, {was: -len(ended)})
 
     async def _count(self, db: aiosqlite.Connection, counts: dict[Fate, int]) -> None:

@@ -34,7 +34,7 @@ def encode_fates(first: int, last: int, fates: Iterable[tuple[int, Fate]]) -> st
         runs.append((1, LETTERS[fate]))
         following = seq + 1
     runs.append((last + 1 - following, NO_EVENT))
-    joined = ((sum(length for length, _ in run), letter) for letter, run in groupby(runs, key=itemgetter(1)))
+    joined = ((sum([length for length, _ in run]), letter) for letter, run in groupby(runs, key=itemgetter(1)))
     return "".join(f"{length}{letter}" for length, letter in joined if length)
 
 

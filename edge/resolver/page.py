@@ -329,4 +329,5 @@ def _knows(visitor: VisitorState, session: bytes) -> bool:
     sessions = visitor.sessions
     if sessions == session:
         return True
-    return any(sessions[at : at + SESSION_BYTES] == session for at in range(0, len(sessions), SESSION_BYTES))
+    places = range(0, len(sessions), SESSION_BYTES) if session in sessions else ()
+    return any(sessions[at : at + SESSION_BYTES] == session for at in places)

@@ -175,7 +175,7 @@ class Resolver:
         while len(rows) < PAGE_EVENTS and size_bytes < PAGE_BYTES:
             part = await self._spool.read(rows[-1].seq if rows else self._cursor, READ_EVENTS)
             rows += part
-            size_bytes += sum(len(row.body) for row in part)
+            size_bytes += sum([len(row.body) for row in part])
             if len(part) < READ_EVENTS:
                 return rows, True
         return rows, False
@@ -332,7 +332,7 @@ class Resolver:
             by_browser[visitor.browser] = (visitor.epoch, denied)
 
     def _count(self, page: Resolution) -> None:
-        for fate, events in Counter(row.fate for row in page.journal).items():
+        for fate, events in Counter([row.fate for row in page.journal]).items():
             self._metrics.resolved.labels(fate.name.lower()).inc(events)
         self._metrics.links.inc(len(page.linked))
         self._metrics.merges.labels("joined").inc(len(page.aliases))

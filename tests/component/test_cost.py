@@ -30,12 +30,16 @@ from tests.running_collector import KEY, ORIGIN, SAME, SCRIPT, AwaitedLog
 REQUESTS = 64
 OURS = str(Path(edge.__file__).parent)
 EVENTS, VISITORS = 1_000, 100
+# What a delivery is made of beside its payload.
+AROUND = ("app", "budget", "clock", "consent", "drainer", "ledger", "metrics", "resolver", "spool", "transport")
 # Measured, with a tenth on top. Who makes one of them grow says so here, and why.
 MOST_COMMITS_A_REQUEST = 2 / REQUESTS
 MOST_CALLS_A_REQUEST = 56  # of our own functions, for a body with one event whose browser is new
 MOST_CALLS_A_PAYLOAD = 98  # of our own functions, from a stored view_item to its place in a job of Klaviyo's
 MOST_RESOLVER_STATEMENTS = 2.02  # a journal row, and what an identify of every tenth event makes
-MOST_DRAINER_STATEMENTS = 0.34  # some thirty a page of a hundred, whatever waits nowhere: who and what is known now
+MOST_DRAINER_STATEMENTS = 0.21  # some eighteen a page of a hundred: who and what is known now, two transactions
+MOST_RESOLVER_CALLS = 46  # of our own functions, from the spool to the journal
+MOST_DRAINER_CALLS = 92  # from the journal to the outcome, but for making the payload and its form
 MOST_BYTES_A_BODY_BYTE = 2.1  # 1.1 of a body is the envelope, 1.15 its row in the spool, the rest the ledger's
 
 
@@ -63,13 +67,16 @@ class OneByOne(SpoolWriter):
 
 
 class Calls:
-    """Counts the calls of our own functions, a coroutine that goes on as one more, on the thread that asks."""
+    """Counts the calls of our own functions, a coroutine that goes on as one more, on the thread that asks.
 
-    def __init__(self) -> None:
-        self.count = 0
+    Only what lies in some `parts` of the package counts, where they are named.
+    """
+
+    def __init__(self, parts: Sequence[str] = ("",)) -> None:
+        self.count, self._places = 0, tuple(f"{OURS}/{part}" for part in parts)
 
     def __call__(self, frame: FrameType, what: str, _: object) -> None:
-        self.count += what == "call" and OURS in frame.f_code.co_filename
+        self.count += what == "call" and frame.f_code.co_filename.startswith(self._places)
 
 
 class Statements:
@@ -189,6 +196,25 @@ async def statements_an_event(
     return counts[0], counts[1]
 
 
+async def calls_an_event(
+    folder: Path, *, events: int = EVENTS, page_events: int = 100, reader: type[SpoolReader] = SpoolReader
+) -> tuple[float, float]:
+    """Give how many calls of our functions an event takes: resolving it; delivering it, but for making its payload."""
+    await fill(folder / "spool", chain(names(events // 10), views(events, events // 10)))
+    counts = []
+    async with works(
+        folder, pipeline_texts(1), Taken(), page_events=page_events, reader=reader(folder / "spool")
+    ) as made:
+        for work, asked in ((made.resolve, Calls()), (made.drain, Calls(AROUND))):
+            sys.setprofile(asked)
+            try:
+                await work()
+            finally:
+                sys.setprofile(None)
+            counts.append(asked.count / (events + events // 10))
+    return counts[0], counts[1]
+
+
 async def stored_a_body_byte(folder: Path, *, extra: bytes = b"") -> float:
     """Give what spool and ledger keep of delivered events, over the bytes of their bodies."""
     longer = (envelope[:-2] + extra + envelope[-2:] for envelope in views(EVENTS, VISITORS))
@@ -229,6 +255,18 @@ async def test_resolving_and_delivering_ask_the_ledger_page_by_page(tmp_path):
     resolving, delivering = await statements_an_event(tmp_path)
     assert resolving <= MOST_RESOLVER_STATEMENTS
     assert delivering <= MOST_DRAINER_STATEMENTS
+
+
+async def test_resolving_and_delivering_an_event_take_few_calls(tmp_path):
+    resolving, delivering = await calls_an_event(tmp_path)
+    assert resolving <= MOST_RESOLVER_CALLS
+    assert delivering <= MOST_DRAINER_CALLS
+
+
+async def test_calls_that_are_made_an_event_instead_of_a_page_would_be_noticed(tmp_path):
+    resolving, delivering = await calls_an_event(tmp_path, events=50, page_events=1, reader=RowByRow)
+    assert resolving > MOST_RESOLVER_CALLS
+    assert delivering > MOST_DRAINER_CALLS
 
 
 async def test_asking_the_ledger_event_by_event_would_be_noticed(tmp_path):
