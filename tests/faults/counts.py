@@ -22,6 +22,7 @@ class Counts:
     flips: int
     backlog_events: int
     memory_bytes: int
+    crash_states: int
 
     def steps(self, known: int) -> int:
         """Give how many deaths are played of so many steps: some of them, which the seed chooses, or all."""
@@ -41,6 +42,7 @@ FAST = Counts(
     flips=10,
     backlog_events=600,
     memory_bytes=120_000_000,
+    crash_states=300,
 )
 LONG = Counts(
     are_long=True,
@@ -55,5 +57,6 @@ LONG = Counts(
     flips=100,
     backlog_events=6_000,
     memory_bytes=200_000_000,
+    crash_states=4_000,
 )
 COUNTS = LONG if os.environ.get("FAULTS") == "long" else FAST

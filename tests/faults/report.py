@@ -16,6 +16,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
     "jumps of the clock": ("clock:",),
     "limits met": ("limit:",),
     "spoilt pipeline files": ("reload:",),
+    "states after a crash": ("crash state",),
 }
 HEAD = """\
 # What the fault suite saw

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -153,14 +154,29 @@ def _values(verdict: Verdict) -> dict[str, Any]:
 
 
 def _write(world: World, verdict: Verdict) -> None:
-    """Add a line to the run's verdicts, from which the report is made; see `conftest.py`."""
+    """Add the run to the verdicts."""
     injected = world.injected + (world.proxy.injected if world.proxy else Counter())
+    complaints = {what: len(which) for what, which in verdict.complaints.items()}
+    told = {"delivered": verdict.received, "repeats": verdict.repeats}
+    write_run(world.folder, injected, len(world.promises.read()), complaints, **told)
+
+
+def write_run(
+    folder: Path,
+    injected: Mapping[str, int],
+    acknowledged: int,
+    complaints: Mapping[str, int],
+    *,
+    delivered: int = 0,
+    repeats: int = 0,
+) -> None:
+    """Add a line to a run's verdicts, from which the report is made; see `conftest.py`."""
     line = {
         "injected": injected,
-        "acknowledged": len(world.promises.read()),
-        "delivered": verdict.received,
-        "repeats": verdict.repeats,
-        "complaints": {what: len(which) for what, which in verdict.complaints.items()},
+        "acknowledged": acknowledged,
+        "delivered": delivered,
+        "repeats": repeats,
+        "complaints": complaints,
     }
-    with (world.folder / VERDICTS).open("a") as file:
+    with (folder / VERDICTS).open("a") as file:
         file.write(json.dumps(line) + "\n")
