@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import aiosqlite
+import structlog
 
 from edge.errors import StorageFailed, StorageFull
 from edge.ledger.migrations import MIGRATIONS
 
+log = structlog.get_logger(__name__)
+
+# sqlite3 raises MemoryError, no error of its own, where SQLite had no memory for a call.
+FAILURES = (sqlite3.Error, MemoryError)
 Value: TypeAlias = int | str | bytes | None
 MAX_VARIABLES = 500
 PAGE_BYTES = 8192
@@ -61,14 +66,17 @@ class Database:
             await self._db.execute_fetchall(f"PRAGMA max_page_count = {self._settings.max_bytes // PAGE_BYTES}")
             await self._migrate()
             self._reader = await open_read_only(path)
-        except (sqlite3.Error, OSError) as error:
-            raise StorageFailed(f"the ledger {path} cannot be opened: {error}") from error
+        except (*FAILURES, OSError) as error:
+            raise StorageFailed(f"the ledger {path} cannot be opened: {error or 'no memory'}") from error
 
     async def close(self) -> None:
-        """Checkpoint and close; a death instead of this loses nothing."""
-        await self._reader.close()
-        await self._db.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-        await self._db.close()
+        """Checkpoint and close; a death instead of this loses nothing, nor does a disk that fails meanwhile."""
+        try:
+            await self._reader.close()
+            await self._db.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            await self._db.close()
+        except FAILURES as error:
+            log.warning("ledger not closed well", error=str(error))
 
     async def _migrate(self) -> None:
         version = (await fetch(self._db, "PRAGMA user_version"))[0][0]
@@ -92,11 +100,11 @@ class Database:
                 await self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 await self._db.execute("COMMIT")
-            except sqlite3.Error as error:
+            except FAILURES as error:
                 await self._leave_transaction()
                 if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
                     raise StorageFull("no room for the ledger") from error
-                raise StorageFailed(f"the ledger cannot be written: {error}") from error
+                raise StorageFailed(f"the ledger cannot be written: {error or 'no memory'}") from error
             except BaseException:
                 await self._leave_transaction()
                 raise
@@ -115,8 +123,8 @@ class Database:
                     yield self._reader
                 finally:
                     await self._reader.rollback()
-            except sqlite3.Error as error:
-                raise StorageFailed(f"the ledger cannot be read: {error}") from error
+            except FAILURES as error:
+                raise StorageFailed(f"the ledger cannot be read: {error or 'no memory'}") from error
 
     async def ask(self, sql: str, values: Sequence[Value] = ()) -> list[Any]:
         """Give all rows of one statement, which is a consistent look by itself.
@@ -127,8 +135,8 @@ class Database:
         async with self._look:
             try:
                 return await fetch(self._reader, sql, values)
-            except sqlite3.Error as error:
-                raise StorageFailed(f"the ledger cannot be read: {error}") from error
+            except FAILURES as error:
+                raise StorageFailed(f"the ledger cannot be read: {error or 'no memory'}") from error
 
     async def compact(self) -> bool:
         """Write the file anew, without freed pages and what lay beside rows, and empty the log behind it.
@@ -144,7 +152,7 @@ class Database:
             try:
                 await self._db.execute_fetchall("PRAGMA temp_store = FILE")  # a large ledger must not fill the memory
                 await self._db.execute("VACUUM")
-            except sqlite3.Error as error:
+            except FAILURES as error:
                 if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
                     raise StorageFull("no room for a copy of the ledger") from error
                 raise StorageFailed(f"the ledger cannot be written anew: {error}") from error

@@ -34,7 +34,8 @@ CREATE TABLE footer (
 """
 
 # A page holds whole rows: of small pages a sixth stays empty. Every commit reaches the disk before anyone is told.
-PAGE_SIZE = "PRAGMA page_size = 16384"
+PAGE_BYTES = 16_384
+PAGE_SIZE = f"PRAGMA page_size = {PAGE_BYTES}"
 PRAGMAS = (
     PAGE_SIZE,
     "PRAGMA journal_mode = WAL",
@@ -51,6 +52,7 @@ APPEND_BLOCK = f"{APPEND}{', (?, ?, ?)' * (BLOCK_ROWS - 1)}"
 LAST_SEQ = "SELECT max(seq) FROM event"
 READ_AFTER = "SELECT seq, checksum, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
 HAS_FOOTER = "SELECT count(*) FROM footer"
+LAST_SEALED = "SELECT max(last) FROM footer"
 SEAL = """
 INSERT INTO footer (first, last, events, checksum, sealed_at_ms)
 SELECT coalesce(min(seq), 0), coalesce(max(seq), 0), count(*), coalesce(sum(checksum), 0), ? FROM event
@@ -59,6 +61,8 @@ SEALED_AT = "SELECT max(sealed_at_ms) FROM footer"
 CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 
 Rows: TypeAlias = Sequence[tuple[int, int, bytes]]
+# What a failing disk, file or machine is met with; sqlite3 raises MemoryError where SQLite had no memory for a call.
+FAILURES = (sqlite3.Error, OSError, MemoryError)
 
 _NAME = re.compile(r"(\d{16})(?:-(\d{1,6}))?\.segment")
 _DRAFT = re.compile(r"\d{16}-\d{1,6}\.draft")
@@ -205,8 +209,10 @@ def _append_and_commit(db: sqlite3.Connection, rows: Rows) -> None:
 
 
 async def open_for_reading(segment: Segment) -> aiosqlite.Connection:
-    """Open a segment read-only; never checkpoints, never writes."""
-    return await aiosqlite.connect(f"file:{segment.path}?mode=ro", uri=True, isolation_level=None)
+    """Open a segment read-only; never checkpoints, never writes. Bytes are given as such, whatever their type says."""
+    db = await aiosqlite.connect(f"file:{segment.path}?mode=ro", uri=True, isolation_level=None)
+    db.text_factory = bytes
+    return db
 
 
 async def scalar(db: aiosqlite.Connection, sql: str) -> int | None:

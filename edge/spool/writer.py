@@ -13,8 +13,10 @@ import structlog
 from edge.clock import Clock
 from edge.errors import StorageBusy, StorageError, StorageFailed, StorageFull
 from edge.spool import segment as files
+from edge.spool.damage import is_damaged, rows_cut_off, says_damaged
 from edge.spool.mark import read_mark, write_mark
 from edge.spool.room import Room
+from edge.spool.salvage import Salvage
 from edge.spool.segment import Rows, Segment, SpoolSettings, checksum
 
 log = structlog.get_logger(__name__)
@@ -82,9 +84,16 @@ class SpoolWriter:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             files.remove_leftovers(directory)
             await self._recover(files.list_segments(directory), max(floor_seq, read_mark(directory)))
-        except (sqlite3.Error, OSError) as error:
-            raise StorageFailed(f"the spool in {directory} cannot be opened: {error}") from error
+        except (*files.FAILURES, StorageFull) as error:
+            await self._let_go()
+            raise StorageFailed(f"the spool in {directory} cannot be opened: {error or 'no memory'}") from error
         self._flusher = asyncio.create_task(self._flush_groups(), name="spool flusher")
+
+    async def _let_go(self) -> None:
+        """Close what a start that failed has opened: it is tried again and again."""
+        with contextlib.suppress(*files.FAILURES, AttributeError):
+            await self._db.close()
+        await asyncio.gather(*self._sealing)
 
     async def append(self, envelopes: Sequence[bytes]) -> int:
         """Store envelopes together, in order.
@@ -135,9 +144,15 @@ class SpoolWriter:
             await self._flusher
             await asyncio.gather(*self._sealing)
             if self._failure is None:
-                await self._db.execute_fetchall(files.CHECKPOINT)
-                await self._db.close()
-                write_mark(self._settings.directory, self.last_seq)
+                await self._finish()
+
+    async def _finish(self) -> None:
+        try:
+            await self._db.execute_fetchall(files.CHECKPOINT)
+            await self._db.close()
+            write_mark(self._settings.directory, self.last_seq)
+        except files.FAILURES as error:
+            log.warning("spool not closed well", segment=self._segment.path.name, error=str(error))
 
     def _refuse_when_over(self, events: int, size: int) -> None:
         if self._failure is not None:
@@ -279,7 +294,7 @@ class SpoolWriter:
                     break
                 await asyncio.sleep(SEAL_RETRY_S)  # a reader holds the WAL for the moment
             write_mark(self._settings.directory, self.last_seq)
-        except (sqlite3.Error, OSError) as error:
+        except files.FAILURES as error:
             log.warning("segment not sealed", segment=segment.path.name, error=str(error))
         finally:
             await db.close()
@@ -307,9 +322,13 @@ class SpoolWriter:
             await self._start(files.segment_at(self._settings.directory, self._next_seq))
             return
         newest = segments[-1]
-        await self._start(newest)
+        if await is_damaged(newest) or not await self._is_begun(newest):
+            await self._go_on_beside(newest, floor_seq)
+            return
         last = await files.scalar(self._db, files.LAST_SEQ) or newest.first - 1
         is_sealed = await files.scalar(self._db, files.HAS_FOOTER)
+        if not is_sealed:
+            last = await self._take_up(newest, last)
         self._next_seq = max(last, floor_seq) + 1
         if floor_seq > last:
             log.error("lost tail", first=last + 1, last=floor_seq, segment=newest.path.name)
@@ -318,12 +337,38 @@ class SpoolWriter:
             await self._start(files.segment_at(self._settings.directory, self._next_seq))
             await self._seal(newest, db)
 
+    async def _is_begun(self, segment: Segment) -> bool:
+        """Go on in a segment; False where it turns out to be damaged."""
+        try:
+            await self._start(segment)
+        except sqlite3.DatabaseError as error:
+            if not says_damaged(error):
+                raise
+            return False
+        return True
+
+    async def _go_on_beside(self, damaged: Segment, floor_seq: int) -> None:
+        """Leave a damaged segment as it is, to be read row by row, and begin another one behind all of its rows."""
+        found = await asyncio.to_thread(Salvage, damaged.path)
+        self._next_seq = max(found.last, damaged.first, floor_seq) + 1
+        log.error("segment damaged: it stays as it is", segment=damaged.path.name, last_found=found.last)
+        await self._start(files.segment_at(self._settings.directory, self._next_seq))
+
+    async def _take_up(self, segment: Segment, last: int) -> int:
+        """Append again what lies cut off in the log; give the last number."""
+        rows = await rows_cut_off(segment, last)
+        if not rows:
+            return last
+        log.warning("rows taken up from a log that was cut", first=rows[0][0], last=rows[-1][0])
+        await self._write(rows)
+        return rows[-1][0]
+
     async def _seal_left_open(self, segment: Segment) -> None:
         try:
             await self._seal_unless_sealed(segment)
-        except sqlite3.OperationalError:
-            raise  # the disk's fault, not the file's
         except sqlite3.DatabaseError as error:
+            if not says_damaged(error):
+                raise  # the disk's fault, not the file's
             log.error("segment damaged: it stays as it is", segment=segment.path.name, error=str(error))
 
     async def _seal_unless_sealed(self, segment: Segment) -> None:
@@ -333,7 +378,11 @@ class SpoolWriter:
         finally:
             await reader.close()
         wal = segment.path.with_name(segment.path.name + "-wal")
-        if not is_sealed or (wal.exists() and wal.stat().st_size):
+        if is_sealed and not (wal.exists() and wal.stat().st_size):
+            return
+        if await is_damaged(segment):
+            log.error("segment damaged: it stays as it is", segment=segment.path.name)
+        else:
             await self._seal(segment, await files.open_for_writing(segment))
 
 
