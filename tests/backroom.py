@@ -109,11 +109,12 @@ class Backroom:
         waits: Purpose = Purpose.NONE,
         server_waits: Purpose = Purpose.NONE,
         starts_lane: bool = True,
+        floor_seq: int = 0,
     ) -> "Backroom":
         settings = ConsentSettings(consent, True, server_consent, waits, server_waits)
         room = cls(folder, clock or FakeClock(), pipeline, settings)
         room.writer = SpoolWriter(SpoolSettings(folder / "spool", free_bytes=0), room.clock)
-        await room.writer.open()
+        await room.writer.open(floor_seq=floor_seq)
         room.database = Database(LedgerSettings(folder / "ledger.db"))
         await room.database.open()
         await room.restart(starts_lane=starts_lane)

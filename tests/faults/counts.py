@@ -23,6 +23,9 @@ class Counts:
     backlog_events: int
     memory_bytes: int
     crash_states: int
+    failing_calls: int
+    alterations: int
+    alterations_with_bug: int
 
     def steps(self, known: int) -> int:
         """Give how many deaths are played of so many steps: some of them, which the seed chooses, or all."""
@@ -43,6 +46,9 @@ FAST = Counts(
     backlog_events=600,
     memory_bytes=120_000_000,
     crash_states=300,
+    failing_calls=100,
+    alterations=78,
+    alterations_with_bug=39,
 )
 LONG = Counts(
     are_long=True,
@@ -57,6 +63,9 @@ LONG = Counts(
     flips=100,
     backlog_events=6_000,
     memory_bytes=200_000_000,
-    crash_states=4_000,
+    crash_states=2_000,
+    failing_calls=600,
+    alterations=1_000,
+    alterations_with_bug=104,
 )
 COUNTS = LONG if os.environ.get("FAULTS") == "long" else FAST

@@ -32,7 +32,7 @@ class Life:
 
     def __init__(self, folder: Path, note: Note, clock: FakeClock | None = None) -> None:
         self._folder, self._note, self._clock = folder, note, clock or FakeClock()
-        self._is_away = False
+        self.is_away = False
         self.room: Backroom
 
     async def live(self, rounds: int = 3) -> None:
@@ -65,13 +65,13 @@ class Life:
         for visitor in (*KNOWN, DENIER, STRANGER, ERASED):
             consent = DENIED if visitor == DENIER else None
             await self.tell(visitor, "view_item", consent=consent, properties={"padding": "x" * PADDING})
-        self._is_away = number % 2 == 1
+        self.is_away = number % 2 == 1
         await self.work()
         if number % 2 == 0:
             await self.room.writer.seal()
             self._note("sealed")
         await self.tell(KNOWN[number % len(KNOWN)], "add_to_cart")
-        self._is_away = False
+        self.is_away = False
         self._clock.advance(2.0)
         await self.work()
 
@@ -107,7 +107,7 @@ class Life:
 
     def _answer(self, request: Request) -> Response:
         self._note("sent", request.body)
-        return AWAY if self._is_away else TAKEN
+        return AWAY if self.is_away else TAKEN
 
 
 def told_in(body: bytes) -> tuple[str, str]:

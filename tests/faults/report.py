@@ -17,6 +17,8 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
     "limits met": ("limit:",),
     "spoilt pipeline files": ("reload:",),
     "states after a crash": ("crash state",),
+    "calls on files that fail": ("call fails",),
+    "alterations of files": ("rot:",),
 }
 HEAD = """\
 # What the fault suite saw

@@ -1,27 +1,25 @@
-"""Rebuilds states of the disk from a recording and starts the product on each, on as many cores as there are."""
+"""Rebuilds states of the disk from a recording and starts the product on each, in a process of its own.
+
+    python -m tests.faults.states OUT PART PARTS FOLDER SEED NUMBER
+
+A line of OUT tells of one state: its moment, what of the unsynced survives there, and what was wrong; the same one is
+started on once. What something was wrong with is kept in FOLDER, beside the recording.
+"""
 
 import asyncio
-import multiprocessing
-import os
+import json
 import pickle
 import random
 import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
+from tests.faults.children import end, quiet, scratch
 from tests.faults.crashing import KINDS, Call, Disk, write_state
 from tests.faults.recovering import Certain, complaints
 
-MEMORY = Path("/dev/shm")  # a state is written, opened and forgotten: its own syncs need no disk
 RECORDING_S = 120.0
-MAX_WORKERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +29,6 @@ class State:
     moment: int
     kind: str
     seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A state and what is wrong with it; kept where something is."""
-
-    state: State
-    complaints: tuple[str, ...]
 
 
 async def record(folder: Path, *bugs: str) -> list[Call]:
@@ -62,44 +52,9 @@ def draw(moments: int, number: int, rng: random.Random) -> list[State]:
     return [State(moment, KINDS[index % len(KINDS)], rng.getrandbits(32)) for index, moment in enumerate(at)]
 
 
-async def judge_states(folder: Path, states: Sequence[State]) -> tuple[int, list[Judged]]:
-    """Start the product on each state of the recording in a folder.
-
-    Returns:
-        How many different states there were, and those that something is wrong with.
-    """
-    workers = min(os.cpu_count() or 1, MAX_WORKERS)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        parts = [states[start::workers] for start in range(workers)]
-        loop = asyncio.get_running_loop()
-        jobs = [loop.run_in_executor(pool, judge_part, folder, part) for part in parts]
-        done = await asyncio.gather(*jobs)
-    return sum(number for number, _ in done), [one for _, found in done for one in found]
-
-
-def judge_part(folder: Path, states: Sequence[State]) -> tuple[int, list[Judged]]:
-    """Judge some states, in their order, the same one once; what is wrong with one is kept beside the recording."""
-    structlog.configure(processors=[_silent])
-    calls: list[Call] = pickle.loads((folder / "recording").read_bytes())
-    disk, followed, found, met = Disk(), 0, list[Judged](), set[int]()
-    with _scratch() as scratch:
-        for state in states:
-            for call in calls[followed : state.moment]:
-                disk.follow(call)
-            followed = state.moment
-            rng = random.Random(state.seed)
-            files = disk.after_crash(state.kind, rng)
-            same = hash((len(disk.marks), *sorted(files.items())))
-            wrong = [] if same in met else _judge(disk, files, rng, scratch)
-            met.add(same)
-            if wrong:
-                write_state(folder / f"state-{state.moment}-{state.seed}", files, rng)
-                found.append(Judged(state, tuple(wrong)))
-    return len(met), found
-
-
-def _judge(disk: Disk, files: dict[str, bytes], rng: random.Random, scratch: Path) -> list[str]:
-    folder = scratch / "state"
+def judge(disk: Disk, files: dict[str, bytes], rng: random.Random, within: Path) -> list[str]:
+    """Start the product on files and let it finish all work; give what is not as it was promised."""
+    folder = within / "state"
     write_state(folder, files, rng)
     try:
         return asyncio.run(complaints(folder, Certain.from_marks(disk.marks)))
@@ -109,12 +64,28 @@ def _judge(disk: Disk, files: dict[str, bytes], rng: random.Random, scratch: Pat
         shutil.rmtree(folder)
 
 
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    memory = str(MEMORY) if os.access(MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
+def main() -> None:
+    """Judge this part's states, in their order."""
+    out, (part, parts), folder = Path(sys.argv[1]), map(int, sys.argv[2:4]), Path(sys.argv[4])
+    seed, number = map(int, sys.argv[5:7])
+    quiet()
+    calls: list[Call] = pickle.loads((folder / "recording").read_bytes())
+    disk, followed, met = Disk(), 0, set[int]()
+    with scratch() as within, out.open("w", buffering=1) as told:
+        for state in draw(len(calls), number, random.Random(seed))[part::parts]:
+            for call in calls[followed : state.moment]:
+                disk.follow(call)
+            followed, rng = state.moment, random.Random(state.seed)
+            files = disk.after_crash(state.kind, rng)
+            same = hash((len(disk.marks), *sorted(files.items())))
+            if same in met:
+                continue
+            met.add(same)
+            if wrong := judge(disk, files, rng, within):
+                write_state(folder / f"state-{state.moment}-{state.seed}", files, rng)
+            told.write(json.dumps({"moment": state.moment, "kind": state.kind, "wrong": wrong}) + "\n")
+    end()
 
 
-def _silent(logger: object, method: str, event: object) -> object:
-    raise structlog.DropEvent
+if __name__ == "__main__":
+    main()

@@ -6,10 +6,11 @@ is started on each, finishes all work and stops. What it promised before the mom
 
 import pytest
 
+from tests.faults.children import play
 from tests.faults.counts import COUNTS
 from tests.faults.crashing import Call, Disk
 from tests.faults.driver import seeded
-from tests.faults.states import draw, judge_states, record
+from tests.faults.states import record
 from tests.faults.verdict import write_run
 
 BUGS = {
@@ -20,13 +21,14 @@ BUGS = {
 }
 QUICK = ("spool_synchronous_normal",)
 STATES_WITH_BUG = 120
+STATES = "tests.faults.states"
 
 
 async def test_nothing_is_lost_whatever_a_crash_leaves_on_the_disk(tmp_path):
     """Segments begin, are sealed, written anew and unlinked, logs are checkpointed, tables are made."""
     calls = await record(tmp_path)
-    states = draw(len(calls), COUNTS.crash_states, seeded())
-    number, wrong = await judge_states(tmp_path, states)
+    states = await play(STATES, tmp_path, tmp_path, seeded().randrange(10**6), COUNTS.crash_states)
+    number, wrong = len(states), [state for state in states if state["wrong"]]
     promised = sum(call.what == "mark" and call.mark[0] == "promised" for call in calls)
     print(f"{number} states of {len(calls)} calls")
     write_run(tmp_path, {"crash state of the disk": number}, promised, {"states": len(wrong)} if wrong else {})
@@ -36,10 +38,11 @@ async def test_nothing_is_lost_whatever_a_crash_leaves_on_the_disk(tmp_path):
 @pytest.mark.parametrize("bug", [bug if bug in QUICK else pytest.param(bug, marks=pytest.mark.long) for bug in BUGS])
 async def test_a_bug_with_files_is_found_in_the_states_it_leaves(tmp_path, record_property, bug):
     """Else the states would be too friendly, or the verdict blind."""
-    calls = await record(tmp_path, bug)
-    _, wrong = await judge_states(tmp_path, draw(len(calls), STATES_WITH_BUG, seeded()))
-    named = [one for one in wrong if any(BUGS[bug] in complaint for complaint in one.complaints)]
-    print(f"{bug}: {len(wrong)} of {STATES_WITH_BUG} states, {len(named)} for what it is")
+    await record(tmp_path, bug)
+    states = await play(STATES, tmp_path, tmp_path, seeded().randrange(10**6), STATES_WITH_BUG)
+    wrong = [state for state in states if state["wrong"]]
+    named = [state for state in wrong if any(BUGS[bug] in complaint for complaint in state["wrong"])]
+    print(f"{bug}: {len(wrong)} of {len(states)} states, {len(named)} for what it is")
     assert named, f"{bug} is not found: {wrong}"
     record_property("planted", {"bug": bug, "found": {"states": len(wrong)}})
 

@@ -3,16 +3,23 @@
 import json
 import random
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.faults.books import read_books
+from tests.faults.children import play
 from tests.faults.counts import COUNTS
 from tests.faults.driver import READY_S, World, running_world, seeded, until
 from tests.faults.service import Parts
-from tests.faults.verdict import judged
+from tests.faults.verdict import judged, write_run
 
 WAIT_S = 60.0
+ALTERATIONS = "tests.faults.rotting"
+BUGS = ("checksum_not_read", "sequence_restarted", "cut_log_believed", "damaged_segment_skipped")
+QUICK = ("damaged_segment_skipped",)
 
 
 async def test_a_rotten_event_is_counted_as_damaged_and_all_others_are_delivered(tmp_path):
@@ -34,6 +41,28 @@ async def test_a_rotten_event_is_counted_as_damaged_and_all_others_are_delivered
     print(f"{len(rotten)} of {verdict.promised} rotten")
     assert set(verdict.lost) == rotten >= set(verdict.unstored)
     assert (verdict.changed, verdict.disordered, verdict.strange, verdict.forbidden) == ((), (), (), ())
+
+
+async def test_whatever_rots_is_noticed_and_costs_nobody_else(tmp_path):
+    """Pages, frames and headers of logs, logs that are cut or gone, marks, shared memory: of spool and ledger.
+
+    What is lost is what no copy is left of. It is noted as far as anybody can know of it, and no number is used twice.
+    """
+    played = await play(ALTERATIONS, tmp_path, seeded().randrange(10**6), COUNTS.alterations)
+    wrong = [one for one in played if one["wrong"]]
+    print(f"{len(played)} alterations, {sum(one['touched'] for one in played)} rows without a copy")
+    write_run(tmp_path, Counter(f"rot: {one['kind']}" for one in played), 0, {"files": len(wrong)} if wrong else {})
+    assert not wrong, f"{len(wrong)} of {len(played)}: {wrong[:5]}"
+
+
+@pytest.mark.parametrize("bug", [bug if bug in QUICK else pytest.param(bug, marks=pytest.mark.long) for bug in BUGS])
+async def test_a_bug_with_what_rots_is_found(tmp_path, record_property, bug):
+    """Else nothing that matters would rot here, or nobody would look."""
+    played = await play(ALTERATIONS, tmp_path, seeded().randrange(10**6), COUNTS.alterations_with_bug, bug)
+    wrong = [one for one in played if one["wrong"]]
+    print(f"{bug}: {len(wrong)} of {len(played)} alterations, e.g. {wrong[:1]}")
+    assert wrong, f"{bug} is not found"
+    record_property("planted", {"bug": bug, "found": {"files": len(wrong)}})
 
 
 def _rot(world: World, rng: random.Random) -> set[str]:
