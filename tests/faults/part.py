@@ -28,6 +28,7 @@ from edge.resolver import stepping
 from edge.spool import SpoolWriter
 from edge.spool import segment as segments
 from edge.transport import HttpTransport
+from tests.faults.vfs import EIO, WatchedFiles
 
 FAR = 10**12
 _ID = re.compile(rb'("unique_id":")([^"]+)')
@@ -39,6 +40,24 @@ STEPS: Mapping[str, Sequence[str]] = {
         *("take due", "due taken", "settle due", "due settled", "unlink", "unlinked"),
     ),
 }
+
+
+class FailingOnce:
+    """Lets a call on a database's log fail with EIO when it comes for the n-th time, e.g. "sync:5"; see `vfs.py`."""
+
+    def __init__(self, fail_at: str) -> None:
+        self._call, _, times = fail_at.partition(":")
+        self._left = int(times)
+
+    def fails(self, call: str, path: str) -> int:
+        """Count a call."""
+        is_meant = call == self._call and path.endswith("-wal")
+        self._left -= is_meant
+        return EIO[call] if is_meant and self._left == 0 else 0
+
+    def __getattr__(self, told: str) -> Callable[..., None]:
+        """Take what else a watcher is told, and forget it."""
+        return lambda *_: None
 
 
 class Steps:
@@ -199,6 +218,7 @@ def main() -> None:
     parser.add_argument("--bug", default="")
     parser.add_argument("--die-at", default="")
     parser.add_argument("--clock", type=Path)
+    parser.add_argument("--fail-at", default="")
     told = parser.parse_args()
     if told.bug:
         {**BUGS, **WEAKNESSES}[told.bug]()
@@ -206,7 +226,10 @@ def main() -> None:
         WrongClock(told.clock).swap()
     if told.die_at:
         Steps(told.die_at).swap()
-    end(serve_one(told.role, load_config(told.config, os.environ), None))
+    config = load_config(told.config, os.environ)
+    if told.fail_at:
+        WatchedFiles(config.data_dir, FailingOnce(told.fail_at)).install()
+    end(serve_one(told.role, config, None))
 
 
 if __name__ == "__main__":

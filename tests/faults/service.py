@@ -196,10 +196,13 @@ class Parts(Service):
         for role in ROLES:
             await self.begin(role)
 
-    async def begin(self, role: str, die_at: str = "") -> None:
-        """Start one part; `die_at` is a step and at which time it is reached, e.g. "settle:3"."""
+    async def begin(self, role: str, die_at: str = "", fail_at: str = "") -> None:
+        """Start one part.
+
+        `die_at` is a step and at which time it is reached, e.g. "settle:3"; `fail_at` a call on a log, "sync:5".
+        """
         file, _ = self._configs[role]
-        swapped = ("--bug", self._bug, "--die-at", die_at, *self.also)
+        swapped = ("--bug", self._bug, "--die-at", die_at, "--fail-at", fail_at, *self.also)
         self.processes[role] = await self._run("-m", "tests.faults.part", role, str(file), *swapped)
 
     async def state(self) -> dict[str, Any]:

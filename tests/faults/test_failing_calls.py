@@ -11,9 +11,11 @@ import pytest
 
 from tests.faults.children import play
 from tests.faults.counts import COUNTS
-from tests.faults.driver import seeded
-from tests.faults.verdict import write_run
+from tests.faults.driver import ROLES, running_world, seeded, until
+from tests.faults.service import Parts
+from tests.faults.verdict import settled, write_run
 
+ENDS_S = 60.0
 LIVES = "tests.faults.failing"
 ENDINGS = {"whole", "StorageFailed", "StorageFull"}
 BUGS = ("failed_write_swallowed", "failed_record_swallowed")
@@ -29,6 +31,27 @@ async def test_nothing_promised_is_lost_whichever_call_on_a_file_fails(tmp_path)
     assert not wrong, f"{len(wrong)}: {wrong[:5]}"
     assert set(endings) <= ENDINGS, endings
     assert endings["StorageFailed"], "no failure was noticed at all"
+
+
+@pytest.mark.parametrize("call", ["sync", pytest.param("write", marks=pytest.mark.long)])
+async def test_a_process_whose_disk_fails_once_ends_and_starts_again_and_nothing_is_lost(tmp_path, call):
+    """Collector and drainer, each under load, on its own file; it ends as one whose supervisor is to start it."""
+    rng = seeded()
+    async with running_world(tmp_path, deniers=1, kind=Parts) as world:
+        await world.service.until_ready()
+        await world.introduce()
+        world.open_doors(rng)
+        for role in ROLES:
+            await world.service.end_part(role)
+            await world.service.begin(role, fail_at=f"{call}:{rng.randint(5, 40)}")
+            process = world.service.processes[role]
+            await until(lambda process=process: process.returncode is not None, ENDS_S, f"{role} ends")
+            assert process.returncode == 1, f"{role} ended with {process.returncode}"
+            world.injected[f"call fails: {call} of the {role}"] += 1
+            await world.service.begin(role)
+            await world.service.until_ready()
+        await world.close_doors()
+        print(await settled(world))
 
 
 @pytest.mark.parametrize("bug", [BUGS[0], pytest.param(BUGS[1], marks=pytest.mark.long)])
