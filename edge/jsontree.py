@@ -24,7 +24,7 @@ MAX_BYTES = 65_536
 MAX_SAFE_INTEGER = 2**53 - 1
 POISON_KEYS = frozenset({"__proto__", "constructor", "prototype"})
 
-_CONTAINERS = (dict, list)
+_CONTAINERS = frozenset({dict, list})
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _NUMERIC_TEXT = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 
@@ -55,7 +55,8 @@ def prove(body: dict[str, JSON], limit_bytes: int, trees: Iterable[JSON]) -> Pro
         return Proof.NONE
     if not _is_plain(encoded):
         return Proof.NONE
-    return Proof.SMALL if len(encoded) <= limit_bytes and _is_shallow(trees) else Proof.PLAIN
+    is_shallow = _containers(encoded) <= MAX_DEPTH or _is_shallow(trees)
+    return Proof.SMALL if is_shallow and len(encoded) <= limit_bytes else Proof.PLAIN
 
 
 def _is_shallow(trees: Iterable[JSON]) -> bool:

@@ -76,6 +76,23 @@ class MemoryLog(AwaitedLog):
         return len(self.events)
 
 
+class FakeTransport(asyncio.Transport):
+    """One end of a connection that keeps what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written, self.is_closed = b"", False
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+
 @dataclass
 class Answer:
     """What a request got."""

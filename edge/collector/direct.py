@@ -66,6 +66,10 @@ class DirectConnection(Connection):
         if self._messages and not self._request_in_progress and not self._take():
             self._wake()
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        if self._reading_paused:  # a stream asks for it after each body, and even parsing nothing has its price
+            super().resume_reading(resume_parser)
+
     def _take(self) -> bool:
         """Take the one request that is there; False where it has to go the plain way."""
         message, payload = self._messages[0]

@@ -14,7 +14,7 @@ from edge.collector.origin import Origins
 from edge.collector.protocol import Server
 from edge.collector.static import Assets, Script
 from edge.errors import RequestRefused, StorageFull
-from tests.running_collector import ORIGIN, SCRIPT, WAIT_S, Running, batch, event, head, running
+from tests.running_collector import ORIGIN, SCRIPT, WAIT_S, FakeTransport, Running, batch, event, head, running
 
 SCRIPTS = Script(Assets(SCRIPT, script_br=b"as-brotli"))
 COOKIE = "__Host-dfid=value; Max-Age=34560000; Path=/; Secure; HttpOnly; SameSite=Lax"
@@ -72,23 +72,6 @@ class Doors:
 
     def open(self) -> None:
         self._sends.pop()(self._answer)
-
-
-class FakeTransport(asyncio.Transport):
-    """One end of a connection that keeps what it is given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written, self.is_closed = b"", False
-
-    def is_closing(self) -> bool:
-        return self.is_closed
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def write(self, data: bytes) -> None:
-        self.written += data
 
 
 async def connected(server: DirectServer) -> tuple[DirectConnection, FakeTransport]:
