@@ -8,13 +8,13 @@ import orjson
 from edge.delivery import DeadLetter, Rejected, Request, Response, Unclear
 from edge.drainer.jobs import Job
 from edge.drainer.talking import Answered
+from edge.ledger.letters import UNCLEAR_REASON
 
 SECRET_HEADERS = frozenset({"authorization", "access-token", "x-api-key"})
 _SECRET_QUERY = re.compile(r"(?<=[?&])(api_secret|access_token|appsecret_proof|key|token)=[^&]*")
 _SECRET_FIELD = re.compile(r"(?<![^&])(assertion|client_secret|refresh_token)=[^&]*")
 _FORM = "application/x-www-form-urlencoded"
 MAX_KEPT_CHARS = 20_000
-UNCLEAR = "answer not understood"
 
 
 def letter_of(job: Job, outcome: Rejected | Unclear, answered: Answered, *, is_shared: bool) -> DeadLetter:
@@ -28,7 +28,7 @@ def letter_of(job: Job, outcome: Rejected | Unclear, answered: Answered, *, is_s
     if request and is_shared:
         request = replace(request, body=job.payload.body)
     return DeadLetter(
-        reason=f"{UNCLEAR}: {outcome.reason}" if isinstance(outcome, Unclear) else outcome.reason,
+        reason=f"{UNCLEAR_REASON}: {outcome.reason}" if isinstance(outcome, Unclear) else outcome.reason,
         request=shown_request(request) if request else "",
         response=_shown_response(response) if response else "",
         payload=job.payload.body,

@@ -32,9 +32,10 @@ from edge.drainer.batching import batch_size, chains_of
 from edge.drainer.health import Health
 from edge.drainer.inquiring import receipt_of
 from edge.drainer.jobs import Job, waiting
-from edge.drainer.letters import UNCLEAR, letter_of
+from edge.drainer.letters import letter_of
 from edge.drainer.talking import Answered, converse
 from edge.errors import Interrupted
+from edge.ledger.letters import UNCLEAR_REASON
 from edge.ledger.records import Settlement
 from edge.metrics import DrainerMetrics
 from edge.pipeline import Pipeline
@@ -289,8 +290,8 @@ class Sender:
                 return waiting(job, now_ms + round(after_s * 1_000), "429", attempts=job.attempts)
             case Refused(reason):
                 return waiting(job, now_ms, reason, attempts=job.attempts)
-            case Unclear(reason, is_final=False) if not job.reason.startswith(UNCLEAR):
-                return waiting(job, now_ms + UNCLEAR_WAIT_MS, f"{UNCLEAR}: {reason}", attempts=job.attempts + 1)
+            case Unclear(reason, is_final=False) if not job.reason.startswith(UNCLEAR_REASON):
+                return waiting(job, now_ms + UNCLEAR_WAIT_MS, f"{UNCLEAR_REASON}: {reason}", attempts=job.attempts + 1)
             case Unclear() | Rejected():
                 return self._end(job, Fate.DEAD)._replace(letter=letter)
 

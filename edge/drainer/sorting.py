@@ -11,6 +11,7 @@ from edge.drainer.health import Health
 from edge.drainer.jobs import Job, waiting
 from edge.event import Event, decode
 from edge.foreign_links import Hosts
+from edge.ledger.letters import KILLER_REASON
 from edge.ledger.records import Entry, JournalFate, Page, Pauses, Settlement, WaitingRow
 from edge.metrics import DrainerMetrics
 from edge.person import Identifiers
@@ -20,7 +21,6 @@ from edge.spool import Row
 DEATHS_BEFORE_ALONE = 3
 DEATHS_BEFORE_DEAD = 3
 CART_EVENTS = frozenset({"add_to_cart", "view_cart", "started_checkout"})
-KILLER = "delivering it ended the process three times in a row"
 TOLD_TOO_MUCH = "what it says of consent was withdrawn in part, and the event is gone from the spool"
 SET_ASIDE = "backlog"
 TRIED_TOO_LONG = "delivery was tried for longer than max_age"
@@ -65,7 +65,7 @@ class Sorter:
         if (row.payload is not None or event is not None) and self.pipeline.is_refused_at(time_ms, now_ms):
             return end._replace(fate=Fate.EXPIRED, reason=self.pipeline.age_limit)
         if row.deaths >= DEATHS_BEFORE_ALONE + DEATHS_BEFORE_DEAD:
-            dead = self._dead(end, event, KILLER, row.payload or b"")
+            dead = self._dead(end, event, KILLER_REASON, row.payload or b"")
             return dead._replace(time_ms=row.time_ms, told=row.told)
         withdrawn = int(row.told) & ~int(row.granted) if row.payload is not None else 0
         if event is None and withdrawn & int(self.pipeline.discloses):
@@ -92,7 +92,7 @@ class Sorter:
     def killer(self, entry: Entry, envelope: Row | None) -> Settlement:
         """End the one event that keeps ending processes."""
         end = Settlement(entry.seq, entry.visitor, Fate.DEAD, DEATHS_BEFORE_DEAD)
-        return self._dead(end, _event(envelope), KILLER)
+        return self._dead(end, _event(envelope), KILLER_REASON)
 
     def sort_entry(
         self, entry: Entry, envelope: Row | None, author: Pipeline, now_ms: int, *, is_repeat: bool

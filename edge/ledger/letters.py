@@ -9,7 +9,7 @@ import aiosqlite
 
 from edge.ledger.database import Database, fetch
 
-# The closed set of why a delivery is dead. The two texts are the drainer's own words.
+# The closed set of why a delivery is dead. The two texts are what the drainer writes.
 KILLER_REASON = "delivering it ended the process three times in a row"
 UNCLEAR_REASON = "answer not understood"
 REASON_CLASSES: Final[Mapping[str, str]] = {

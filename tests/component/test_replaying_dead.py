@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from edge.delivery import Fate, Response
-from edge.drainer.letters import UNCLEAR
-from edge.drainer.sorting import KILLER
 from edge.ledger import LedgerView
-from edge.ledger.letters import KILLER_REASON, REASON_CLASSES, UNCLEAR_REASON, Letters, letters_of
+from edge.ledger.letters import REASON_CLASSES, Letters, letters_of
 from edge.pipeline import compile_pipeline
 from edge.spool.segment import list_segments, unlink
 from tests.backroom import DENIED, ENVIRON, PIPELINE, TAKEN, Backroom
@@ -214,10 +212,6 @@ async def test_every_letter_has_one_class_by_what_happened(room):
         "unrendered": ["bare"],
         "killer": [],
     }
-
-
-def test_the_words_by_which_classes_are_told_are_those_of_the_drainer():
-    assert (KILLER_REASON, UNCLEAR_REASON) == (KILLER, UNCLEAR)
 
 
 def test_a_request_of_another_shape_is_refused():
