@@ -75,7 +75,7 @@ def _is_plain(tree: Mapping[str, JSON], hosts: Hosts) -> bool:
             return False
     return (
         text.count(":") == text.count('":') + len(parts) - 1
-        and text.count("www") == text.count("//www")
+        and ("www" not in text or text.count("www") == text.count("//www"))
         and (text.isascii() or not any(unseen in text for unseen in _UNSEEN))
     )
 

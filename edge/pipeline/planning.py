@@ -91,10 +91,12 @@ def plan(
         return Dead(f"global.profile.{profile}")
     if isinstance(properties, Unfit):
         return Dead(f"events.{name}.properties.{properties}")
-    own = {key: value if isinstance(value, bool) else apply(value, source) for key, value in event_plan.own.items()}
-    for key, made in own.items():
+    own: dict[str, bool | dict[str, object]] = {}
+    for key, said in event_plan.own.items():
+        made = said if isinstance(said, bool) else apply(said, source)
         if isinstance(made, Unfit):
             return Dead(f"events.{name}.{key}.{made}")
+        own[key] = made
     metric, fallback = event_plan.metric or name, event.order_id or event.id
     named = source["properties"].get("currency")
     currency = named if isinstance(named, str) else None
