@@ -7,6 +7,7 @@ import structlog
 from aiohttp import web
 
 from edge.collector.answers import refusal, response, unexpected
+from edge.collector.settings import MAX_CONNECTIONS
 from edge.errors import RequestRefused
 
 log = structlog.get_logger("edge.collector")
@@ -51,7 +52,7 @@ class Server(web.Server):
     Beyond so many `connections` each further one is closed as it comes: the last file handles are the spool's.
     """
 
-    def __init__(self, handler: Any, *, connections: int, **options: Any) -> None:
+    def __init__(self, handler: Any, *, connections: int = MAX_CONNECTIONS, **options: Any) -> None:
         super().__init__(handler, handler_cancellation=False)
         self.options = {**options, "loop": asyncio.get_running_loop()}
         self._most, self._open = connections, 0
