@@ -21,6 +21,9 @@ _WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+[^\s]*")
 
 def texts(value: object) -> list[str]:
     """Give a text or number, or those of a list, as trimmed texts; blanks, truth values and objects are none."""
+    if isinstance(value, str):
+        word = value.strip()
+        return [word] if word else []
     given = value if isinstance(value, list) else [value]
     words = (str(one).strip() for one in given if isinstance(one, str | int | float) and not isinstance(one, bool))
     return [word for word in words if word]
