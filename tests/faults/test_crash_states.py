@@ -15,7 +15,7 @@ from tests.faults.verdict import write_run
 
 BUGS = {
     "spool_synchronous_normal": "was lost",
-    "spool_synchronous_off": "cannot be opened",
+    "spool_synchronous_off": "and there is",
     "ledger_synchronous_normal": "the ledger was at",
     "copy_not_synced": "Error",
 }
