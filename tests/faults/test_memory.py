@@ -23,8 +23,8 @@ class Limited(Parts):
 
     groups: dict[str, MemoryGroup]
 
-    async def begin(self, role: str, die_at: str = "") -> None:
-        await super().begin(role, die_at)
+    async def begin(self, role: str, *how: str) -> None:
+        await super().begin(role, *how)
         self.groups[role].add(self.processes[role].pid)
 
     @property
