@@ -1,9 +1,11 @@
 """Requests taken directly: to the last byte what aiohttp would send, and only where that is certain."""
 
 import asyncio
+import random
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 from aiohttp import web
@@ -245,6 +247,39 @@ async def test_an_answer_that_takes_longer_than_a_stop_waits_is_not_missed_by_an
     await asyncio.wait_for(doors.server.shutdown(0.01), WAIT_S)
     doors.open()
     assert (transport.written, transport.is_closed) == (b"", True)
+
+
+KINDS = (
+    REQUEST % b"/",
+    REQUEST % b"/else",
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\n\r\n",
+)
+LAST = (b"", b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"canary\r\n\r\n")
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_however_requests_are_cut_and_joined_the_answers_are_those_of_the_plain_way(seed: int) -> None:
+    rng = random.Random(seed)
+    data = b"".join(rng.choices(KINDS, k=12)) + rng.choice(LAST)
+    cuts = sorted(rng.sample(range(1, len(data)), rng.choice((0, 3, 30))))
+    pieces = [data[start:end] for start, end in pairwise((0, *cuts, len(data)))]
+    sent: list[tuple[bytes, bool]] = []
+    for server in (Doors().server, Server(Doors()._plain, access_log=None)):
+        connection, transport = server(), FakeTransport()
+        connection.connection_made(transport)
+        await turns()
+        for piece in pieces:
+            connection.data_received(piece)
+            if rng.random() < 0.5:
+                await turns()
+        for _ in range(12):
+            await turns()
+        sent.append((DATE.sub(b"", transport.written), transport.is_closed))
+        connection.force_close()
+    assert sent[0] == sent[1]
+    assert statuses(sent[0][0])
 
 
 async def test_a_batch_that_came_whole_is_answered_as_one_that_came_in_pieces() -> None:
