@@ -46,9 +46,9 @@ class OpeningSpool:
         config: Config,
         clock: Clock,
         stop: asyncio.Event,
-        make: Callable[[SpoolSettings, Clock], SpoolWriter] = SpoolWriter,
+        make: Callable[[SpoolSettings, Clock], SpoolWriter] | None = None,
     ) -> None:
-        self._config, self._clock, self._stop, self._make = config, clock, stop, make
+        self._config, self._clock, self._stop, self._make = config, clock, stop, make or SpoolWriter
         self._opening_trouble = "the spool is not open yet"
         self.writer: SpoolWriter | None = None
 

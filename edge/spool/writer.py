@@ -1,4 +1,4 @@
-"""The one writer: group commit without a timer, rotation, sealing, recovery."""
+"""The one writer: group commit without a timer, rotation, recovery."""
 
 import asyncio
 import contextlib
@@ -17,13 +17,12 @@ from edge.spool.damage import is_damaged, rows_cut_off, says_damaged
 from edge.spool.mark import read_mark, write_mark
 from edge.spool.room import Room
 from edge.spool.salvage import Salvage
+from edge.spool.sealing import Sealer
 from edge.spool.segment import Rows, Segment, SpoolSettings, checksum
 
 log = structlog.get_logger(__name__)
 
 ROTATION_CHECK_S = 60.0
-SEAL_RETRY_S = 1.0
-SEAL_TRIES = 5
 Tell: TypeAlias = Callable[[int | Exception], None]
 
 
@@ -50,7 +49,7 @@ class SpoolWriter:
         self._is_closing = False
         self._failure: StorageFailed | None = None
         self._flusher: asyncio.Task[None] | None = None
-        self._sealing: set[asyncio.Task[None]] = set()
+        self._sealer = Sealer(settings, clock, lambda: self.last_seq)
         self._seals_asked: list[asyncio.Future[int]] = []
         self._next_seq = 1
         self._segment: Segment
@@ -93,7 +92,7 @@ class SpoolWriter:
         """Close what a start that failed has opened: it is tried again and again."""
         with contextlib.suppress(*files.FAILURES, AttributeError):
             await self._db.close()
-        await asyncio.gather(*self._sealing)
+        await self._sealer.wait()
 
     async def append(self, envelopes: Sequence[bytes]) -> int:
         """Store envelopes together, in order.
@@ -133,16 +132,17 @@ class SpoolWriter:
         self._seals_asked.append(asked)
         self._wake.set()
         sealed_to = await asked
-        await asyncio.gather(*self._sealing)
+        await self._sealer.wait()
         return sealed_to
 
     async def close(self) -> None:
         """Finish what waits, checkpoint and mark; a death instead of this loses nothing."""
         self._is_closing = True
+        self._sealer.close()
         self._wake.set()
         if self._flusher is not None:
             await self._flusher
-            await asyncio.gather(*self._sealing)
+            await self._sealer.wait()
             if self._failure is None:
                 await self._finish()
 
@@ -266,9 +266,7 @@ class SpoolWriter:
                 raise self._fail(error) from error
             self._discard(following)
             return  # the old one goes on; the next group asks for room first
-        task = asyncio.create_task(self._seal(old, db), name=f"seal {old.first}")
-        self._sealing.add(task)
-        task.add_done_callback(self._sealing.discard)
+        self._sealer.seal_soon(old, db)
 
     def _discard(self, unborn: Segment) -> None:
         """Remove a segment that the full disk did not let begin: its name would hide what the old one takes now."""
@@ -283,40 +281,10 @@ class SpoolWriter:
         self._segment_bytes = segment.path.stat().st_size
         self._segment_opened_s = self._clock.monotonic_s()
 
-    async def _seal(self, segment: Segment, db: aiosqlite.Connection) -> None:
-        """Write the footer, empty the WAL, close; what a death leaves unsealed is sealed at the next start."""
-        try:
-            while not await self._write_footer(db) and not self._is_closing:
-                await asyncio.sleep(SEAL_RETRY_S)
-            for _ in range(SEAL_TRIES):
-                is_busy = await files.scalar(db, files.CHECKPOINT)
-                if not is_busy:
-                    break
-                await asyncio.sleep(SEAL_RETRY_S)  # a reader holds the WAL for the moment
-            write_mark(self._settings.directory, self.last_seq)
-        except files.FAILURES as error:
-            log.warning("segment not sealed", segment=segment.path.name, error=str(error))
-        finally:
-            await db.close()
-
-    async def _write_footer(self, db: aiosqlite.Connection) -> bool:
-        """Write the footer unless it is there; False while the disk is full: unsealed, its room is never given back."""
-        if await files.scalar(db, files.HAS_FOOTER):
-            return True
-        try:
-            await db.execute(files.SEAL, (self._clock.now_ms(),))
-            await db.commit()
-        except sqlite3.Error as error:
-            if not files.is_full(error):
-                raise
-            await db.rollback()
-            return False
-        return True
-
     async def _recover(self, segments: Sequence[Segment], floor_seq: int) -> None:
         """Seal every segment but the newest, then go on after the highest number anyone has seen."""
         for segment in segments[:-1]:
-            await self._seal_left_open(segment)
+            await self._sealer.seal_left_open(segment)
         if not segments:
             self._next_seq = floor_seq + 1
             await self._start(files.segment_at(self._settings.directory, self._next_seq))
@@ -335,7 +303,7 @@ class SpoolWriter:
         if is_sealed or floor_seq > last:
             db = self._db
             await self._start(files.segment_at(self._settings.directory, self._next_seq))
-            await self._seal(newest, db)
+            await self._sealer.seal(newest, db)
 
     async def _is_begun(self, segment: Segment) -> bool:
         """Go on in a segment; False where it turns out to be damaged."""
@@ -362,28 +330,6 @@ class SpoolWriter:
         log.warning("rows taken up from a log that was cut", first=rows[0][0], last=rows[-1][0])
         await self._write(rows)
         return rows[-1][0]
-
-    async def _seal_left_open(self, segment: Segment) -> None:
-        try:
-            await self._seal_unless_sealed(segment)
-        except sqlite3.DatabaseError as error:
-            if not says_damaged(error):
-                raise  # the disk's fault, not the file's
-            log.error("segment damaged: it stays as it is", segment=segment.path.name, error=str(error))
-
-    async def _seal_unless_sealed(self, segment: Segment) -> None:
-        reader = await files.open_for_reading(segment)
-        try:
-            is_sealed = await files.scalar(reader, files.HAS_FOOTER)
-        finally:
-            await reader.close()
-        wal = segment.path.with_name(segment.path.name + "-wal")
-        if is_sealed and not (wal.exists() and wal.stat().st_size):
-            return
-        if await is_damaged(segment):
-            log.error("segment damaged: it stays as it is", segment=segment.path.name)
-        else:
-            await self._seal(segment, await files.open_for_writing(segment))
 
 
 def _settle(future: asyncio.Future[int], outcome: int | Exception) -> None:

@@ -25,7 +25,7 @@ from edge.drainer import housekeeping
 from edge.ledger import DeliveryLedger, ResolverLedger, TrimLedger
 from edge.ledger.delivering import MOVE_CURSOR
 from edge.resolver import stepping
-from edge.spool import SpoolWriter
+from edge.spool import SpoolWriter, writer
 from edge.spool import segment as segments
 from edge.transport import HttpTransport
 from tests.faults.vfs import EIO, WatchedFiles
@@ -90,7 +90,9 @@ class Steps:
         class Writer(SpoolWriter):
             _write = self.around("append", "appended", SpoolWriter._write)
             _start = self.around("begin segment", "segment begun", SpoolWriter._start)
-            _write_footer = self.around("seal", "sealed", SpoolWriter._write_footer)
+
+        class Sealing(writer.Sealer):  # type: ignore[name-defined,misc]
+            write_footer = self.around("seal", "sealed", writer.Sealer.write_footer)
 
         class Resolving(ResolverLedger):
             record = self.around("resolve", "resolved", ResolverLedger.record)
@@ -110,6 +112,7 @@ class Steps:
             self.reached("unlinked")
 
         collecting.SpoolWriter = Writer
+        writer.Sealer = Sealing
         alone.ResolverLedger = Resolving
         lanes.DeliveryLedger = Delivering
         draining.HttpTransport = Sending
