@@ -12,7 +12,7 @@ from tests.faults.counts import COUNTS
 from tests.faults.driver import READY_S, ROLES, World, running_world, seeded, until
 from tests.faults.proxy import Proxy
 from tests.faults.service import Parts
-from tests.faults.test_clock import JUMPS
+from tests.faults.test_clock_jumps import JUMPS
 from tests.faults.verdict import settled
 
 FAULT_S = 60.0
