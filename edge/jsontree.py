@@ -4,6 +4,8 @@ The common event is proved harmless by a few searches in the bytes it is re-seri
 only the rest is walked. orjson itself refuses NaN, lone surrogates, a BOM and bad UTF-8.
 """
 
+import contextlib
+import json
 import math
 import re
 from collections.abc import Iterable
@@ -24,6 +26,8 @@ MAX_BYTES = 65_536
 MAX_SAFE_INTEGER = 2**53 - 1
 POISON_KEYS = frozenset({"__proto__", "constructor", "prototype"})
 
+# orjson gives integers beyond 64 bits as floats; the shortest of them has so many digits.
+_LONG_NUMBER, _DIGITS = b"0" * 19, bytes(b"0"[0] if chr(one).isdecimal() else b" "[0] for one in range(256))
 _CONTAINERS = frozenset({dict, list})
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _NUMERIC_TEXT = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
@@ -41,11 +45,24 @@ class Proof(Enum):
     SMALL = 2
 
 
+def parse(body: bytes) -> JSON:
+    """Read JSON; integers stay whole, however long they are.
+
+    Raises:
+        orjson.JSONDecodeError: it is none, or not in UTF-8.
+    """
+    tree: JSON = orjson.loads(body)
+    if _LONG_NUMBER in body.translate(_DIGITS):
+        with contextlib.suppress(ValueError, RecursionError):  # thousands of digits, or deeper than anything we keep
+            tree = json.loads(body)
+    return tree
+
+
 def prove(body: dict[str, JSON], limit_bytes: int, trees: Iterable[JSON]) -> Proof:
     """Prove what one look at a whole body can.
 
     Args:
-        body: parsed by orjson.
+        body: as `parse` gives it.
         limit_bytes: only a smaller one is `SMALL`.
         trees: its parts, of which each has limits of its own.
     """
@@ -82,7 +99,7 @@ def clean(tree: dict[str, JSON]) -> tuple[dict[str, JSON], bytes]:
     """Give a tree within the limits and its own bytes.
 
     Args:
-        tree: parsed by orjson; never modified.
+        tree: as `parse` gives it; never modified.
     Returns:
         (tree, bytes): the same tree where nothing had to change, else a cleaned copy: control characters
         stripped, keys that poison JavaScript objects dropped, integers beyond ±2^53 as text.

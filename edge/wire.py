@@ -17,7 +17,7 @@ import orjson
 
 from edge.errors import InvalidEvent, RequestRefused
 from edge.event import Event, envelope
-from edge.jsontree import JSON, MAX_BYTES, Proof, clean, clean_plain, prove, strip_controls
+from edge.jsontree import JSON, MAX_BYTES, Proof, clean, clean_plain, parse, prove, strip_controls
 
 # Why a whole request is refused.
 BAD_JSON: Final = "bad_json"
@@ -135,7 +135,7 @@ def read_batch(body: bytes) -> Batch:
 def read_json(body: bytes) -> Any:
     """Read a body's JSON; RequestRefused with 400 `bad_json` where it is none."""
     try:
-        return orjson.loads(body)
+        return parse(body)
     except orjson.JSONDecodeError as error:
         raise RequestRefused(400, BAD_JSON, "the body is not valid JSON in UTF-8") from error
 

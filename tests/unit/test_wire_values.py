@@ -25,6 +25,20 @@ def test_a_huge_integer_is_kept_as_text_and_a_safe_one_as_a_number() -> None:
     }
 
 
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**40 + 1])
+def test_an_integer_of_any_length_keeps_each_digit(number: int) -> None:
+    sent = batch_bytes({**EVENT, "properties": {"transaction_id": "?", "value": 0.1, "of": "9" * 30}})
+    batch = read_batch(sent.replace(b'"?"', str(number).encode()))
+    (event,), _ = parse_events(batch, ARRIVAL)
+    assert event.properties == {"transaction_id": str(number), "value": 0.1, "of": "9" * 30}
+
+
+def test_a_number_of_thousands_of_digits_costs_nobody_anything() -> None:
+    sent = batch_bytes({**EVENT, "properties": {"value": "?"}})
+    batch = read_batch(sent.replace(b'"?"', b"0." + b"1" * 10_000))
+    assert batch.events[0]["properties"] == {"value": pytest.approx(1 / 9)}
+
+
 def test_control_characters_are_stripped_and_line_ends_stay() -> None:
     properties = parse_one(properties={"a\x00b": "x\x00\x1b[31m\x85y\n\tz\x7f"}).properties
     assert properties == {"ab": "x[31my\n\tz"}
