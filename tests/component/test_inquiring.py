@@ -53,8 +53,9 @@ class Mistaken:
 
     def __init__(self, real: TellsLater, stumbles_over: str) -> None:
         self._real, self._stumbles_over = real, stumbles_over
-        self.inquiry_rate, self.account, self.late_reasons = real.inquiry_rate, real.account, real.late_reasons
-        self.inquire_after_s, self.inquire_for_s = real.inquire_after_s, real.inquire_for_s
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
 
     def inquire(self, receipt: str, now_ms: int) -> Inquiry:
         if receipt == self._stumbles_over:
