@@ -58,11 +58,15 @@ class DirectConnection(Connection):
         self._remote = self.remote
 
     def data_received(self, data: bytes) -> None:
-        idle, self._waiter = self._waiter, None  # nobody is woken before it is known whose request it is
-        super().data_received(data)
-        if idle is None:
+        idle = self._waiter
+        if idle is None or idle.done():  # aiohttp's loop is at work, or is about to be
+            super().data_received(data)
             return
-        self._waiter = idle
+        self._waiter = None  # it is not woken before it is known whose request it is
+        try:
+            super().data_received(data)
+        finally:
+            self._waiter = idle
         if self._messages and not self._request_in_progress and not self._take():
             self._wake()
 

@@ -187,6 +187,41 @@ async def test_what_comes_while_an_answer_is_awaited_is_answered_after_it_and_in
     connection.force_close()
 
 
+@pytest.mark.parametrize("is_behind", [False, True])
+async def test_a_body_that_ends_while_aiohttps_loop_is_about_to_wake_is_left_to_it(is_behind: bool) -> None:
+    """The loop goes on in a later turn than it was woken in, and finds what it was woken for."""
+    doors = Doors(waits=is_behind)
+    connection, transport = await connected(doors.server)
+    if is_behind:
+        connection.data_received(REQUEST % b"/")
+    connection.data_received((REQUEST % b"/")[:-2])
+    if is_behind:
+        doors.open()
+    connection.data_received((REQUEST % b"/")[-2:])
+    await turns()
+    connection.data_received(REQUEST % b"/else")
+    await turns()
+    assert doors.counted.ways == [*["direct"] * is_behind, "plain", "plain"]
+    assert statuses(transport.written) == [b"204"] * len(doors.counted.ways)
+    connection._next_keepalive_close_time = 0.0
+    connection._process_keepalive()
+    assert transport.is_closed, "it is closed when it is idle for too long"
+
+
+async def test_a_connection_for_which_memory_lacks_ends_in_whole() -> None:
+    class Unheld:
+        def __bytes__(self) -> bytes:
+            raise MemoryError
+
+    doors = Doors()
+    connection, _ = await connected(doors.server)
+    with pytest.raises(MemoryError):
+        connection.data_received(Unheld())  # type: ignore[arg-type]
+    connection.connection_lost(None)
+    await turns()
+    assert doors.server.connections == []
+
+
 async def test_what_is_no_http_behind_a_direct_request_is_refused_after_its_answer() -> None:
     doors = Doors(waits=True)
     connection, transport = await connected(doors.server)
