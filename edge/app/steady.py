@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -16,7 +17,10 @@ LOOK_EVERY_S = 5.0
 
 
 class SeenTime:
-    """One small file a process, written whole: the latest steady time. Without it the wall clock is believed."""
+    """One small file a process, written whole: the latest steady time and its checksum, "1790000000000 1a2b3c4d".
+
+    Without it the wall clock is believed: a digit that rots would make everything centuries old.
+    """
 
     def __init__(self, data_dir: Path, role: str) -> None:
         self._path = data_dir / f"{role}.clock"
@@ -24,20 +28,27 @@ class SeenTime:
     def read_ms(self) -> int | None:
         """Give what was noted last; None where nothing is to be read."""
         try:
-            return int(self._path.read_text("ascii"))
+            noted = self._path.read_bytes()
+            at_ms = int(noted.partition(b" ")[0])
         except (OSError, ValueError):
             return None
+        return at_ms if noted == _noted(at_ms) else None
 
     def write_ms(self, at_ms: int) -> None:
         """Note a moment; raises OSError where the disk does not take it."""
         fresh = self._path.with_suffix(".clock-new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            os.write(descriptor, b"%d" % at_ms)
+            os.write(descriptor, _noted(at_ms))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         fresh.replace(self._path)
+
+
+def _noted(at_ms: int) -> bytes:
+    digits = b"%d" % at_ms
+    return b"%b %08x" % (digits, zlib.crc32(digits))
 
 
 class SteadyKeeper:

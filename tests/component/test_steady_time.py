@@ -37,12 +37,24 @@ async def test_it_is_noted_once_a_minute(tmp_path: Path) -> None:
     noted = []
     for _ in range(5):
         await keeper.look()
-        noted.append(int((tmp_path / FILE).read_text()) - FakeClock().now_ms())
+        noted.append(int((tmp_path / FILE).read_text().split()[0]) - FakeClock().now_ms())
         clock.advance(NOTE_EVERY_S / 2)
     assert noted == [0, 0, 60_000, 60_000, 120_000]
 
 
-@pytest.mark.parametrize("left", [b"", b"noon", b"\xff"])
+async def test_a_bit_that_rots_in_what_was_noted_makes_nothing_older_or_younger(tmp_path: Path) -> None:
+    await SteadyKeeper(tmp_path, "drainer", FakeClock()).look()
+    noted = (tmp_path / FILE).read_bytes()
+    started = set()
+    for bit in range(8 * len(noted)):
+        rotten = bytearray(noted)
+        rotten[bit // 8] ^= 1 << bit % 8
+        (tmp_path / FILE).write_bytes(rotten)
+        started.add(SteadyKeeper(tmp_path, "drainer", FakeClock()).clock.now_ms())
+    assert started == {FakeClock().now_ms()}
+
+
+@pytest.mark.parametrize("left", [b"", b"noon", b"\xff", b"17", b"9" * 400, b"9" * 5_000])
 async def test_a_file_that_says_nothing_lets_the_clock_be_believed(tmp_path: Path, left: bytes) -> None:
     (tmp_path / FILE).write_bytes(left)
     assert SteadyKeeper(tmp_path, "drainer", FakeClock()).off_s == 0
