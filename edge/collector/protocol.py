@@ -14,7 +14,7 @@ log = structlog.get_logger("edge.collector")
 
 
 class Connection(web.RequestHandler):
-    """One connection; only its error answers and its log lines differ from aiohttp's."""
+    """One connection; its error answers, its log lines and its end differ from aiohttp's."""
 
     __slots__ = ()
 
@@ -23,6 +23,18 @@ class Connection(web.RequestHandler):
         """The connection's other end; "" on a unix socket, and where it was never known."""
         name = self.peername
         return str(name[0]) if isinstance(name, tuple) else ""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; aiohttp takes nothing while it closes, not even the rest of the body that it waits for."""
+        if not (self._close or self._force_close) or self.transport is None:
+            super().data_received(data)
+            return
+        was = self._close, self._force_close
+        self._close = self._force_close = False
+        try:
+            super().data_received(data)
+        finally:
+            self._close, self._force_close = was
 
     def handle_error(
         self,

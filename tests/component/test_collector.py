@@ -242,6 +242,21 @@ async def test_stopping_answers_what_is_in_flight() -> None:
     assert len(edge.log.events) == 1
 
 
+async def test_stopping_takes_the_rest_of_a_body_that_is_on_its_way() -> None:
+    async with running() as edge:
+        reader, writer = await edge.connect()
+        writer.write(head(f"Content-Length: {len(batch())}") + batch()[:9])
+        await edge.request("GET", "/t/datafly.js", {})  # by its answer, the server has seen the other one begin
+        stopping = asyncio.create_task(edge.collector.stop(WAIT_S))
+        await asyncio.sleep(0)
+        writer.write(batch()[9:])
+        answer = await asyncio.wait_for(reader.read(), WAIT_S)
+        await asyncio.wait_for(stopping, WAIT_S)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 204")
+    assert len(edge.log.events) == 1
+
+
 async def test_stopping_does_not_wait_longer_than_its_limit() -> None:
     async with running() as edge:
         _, writer = await _posted_and_held(edge)
