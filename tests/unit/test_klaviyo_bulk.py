@@ -221,10 +221,20 @@ def test_nothing_follows_a_job_whose_events_go_again(answer: Response | Exceptio
     assert not any(isinstance(outcome, Delivered) for outcome in outcomes)
 
 
-def order(number: int, lines: int) -> Payload:
+def order(number: int, lines: int, **changes: Any) -> Payload:
     """Render an order with an Ordered Product a line."""
     items = [{"sku": f"s-{n}"} for n in range(lines)]
-    return event(number, own={"ordered_product": True}, event={"name": "purchase", "properties": {"items": items}})
+    bought = {"name": "purchase", "properties": {"items": items}}
+    return event(number, own={"ordered_product": True}, event=bought, **changes)
+
+
+def test_job_of_large_orders_with_small_lines_ends_at_five_megabytes() -> None:
+    large = {str(number): "x" * 90_000 for number in range(34)}
+    requests, _ = with_answers(
+        KLAVIYO.deliver([order(number, 3, properties=large) for number in range(2)], NOW_MS), TAKEN, TAKEN
+    )
+    assert [len(ids) for _, ids in told(requests)] == [4, 4]
+    assert all(len(request.body) <= 5_000_000 for request in requests)
 
 
 def test_order_with_its_lines_shares_a_job_and_counts_as_its_worst_event() -> None:

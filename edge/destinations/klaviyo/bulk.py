@@ -68,12 +68,11 @@ class Job:
 def entries_of(payloads: Sequence[Payload]) -> Iterator[Entry]:
     """Give the events of payloads in their order."""
     for of, payload in enumerate(payloads):
-        bodies = [body for _, body in bodies_of(payload)]
-        for body in bodies:
-            yield _entry(of, body, len(payload.body) // len(bodies) + FRAME_BYTES)
+        for _, body in bodies_of(payload):
+            yield _entry(of, body)
 
 
-def _entry(of: int, body: bytes, size_bytes: int) -> Entry:
+def _entry(of: int, body: bytes) -> Entry:
     """Take an event and its profile apart where they stand in the bytes of Create Event, whose order we wrote.
 
     What is looked for holds quotation marks, which JSON escapes within a text. A profile's end is sure where no object
@@ -87,7 +86,7 @@ def _entry(of: int, body: bytes, size_bytes: int) -> Entry:
         behind = orjson.dumps(event).partition(_BEHIND)[2] + b"}"
     unique_id, _, told = before.partition(b',"time":')
     metric = told.partition(b',"metric":')[2]
-    return Entry(of, (unique_id, metric), before + _BEHIND + behind[:-1], profile, size_bytes)
+    return Entry(of, (unique_id, metric), before + _BEHIND + behind[:-1], profile, len(body) + FRAME_BYTES)
 
 
 def without_repeats(entries: Sequence[Entry]) -> tuple[list[Entry], list[tuple[Entry, Entry]]]:
