@@ -163,14 +163,18 @@ class Sender:
                 return settlements + self._settlements(jobs, answered)
 
     def _stopped(self, jobs: Sequence[Job]) -> dict[int, Fate]:
-        """Give what may not go out any more at the last moment, by number; what may only say less now waits anew."""
-        now_ms, found = self._clock.now_ms(), dict[int, Fate]()
+        """Give what may not go out any more at the last moment, by number.
+
+        What may only say less now waits anew, and with it what follows of the same visitor.
+        """
+        now_ms, found, behind = self._clock.now_ms(), dict[int, Fate](), set[int]()
         for job in jobs:
             denied = int(self._denied(job.visitor, job.persons, job.asks))
             if self._asked & denied:
                 found[job.seq] = Fate.WITHHELD
-            elif denied and int(job.told) & denied:
+            elif job.visitor in behind or int(job.told) & denied:
                 found[job.seq] = Fate.WAITING
+                behind.add(job.visitor)
             elif self._pipeline.is_refused_at(job.payload.time_ms, now_ms):
                 found[job.seq] = Fate.EXPIRED
         return found
