@@ -20,8 +20,6 @@ class Counts:
     stream_bytes: int
     restarts: int
     flips: int
-    backlog_events: int
-    memory_bytes: int
     crash_states: int
     failing_calls: int
     alterations: int
@@ -43,8 +41,6 @@ FAST = Counts(
     stream_bytes=6_000_000,
     restarts=1,
     flips=10,
-    backlog_events=600,
-    memory_bytes=120_000_000,
     crash_states=300,
     failing_calls=100,
     alterations=78,
@@ -61,8 +57,6 @@ LONG = Counts(
     stream_bytes=12_000_000,
     restarts=5,
     flips=100,
-    backlog_events=2_000,
-    memory_bytes=200_000_000,
     crash_states=2_000,
     failing_calls=600,
     alterations=1_000,

@@ -4,13 +4,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.faults.counts import COUNTS
 from tests.faults.driver import ROLES, World, running_world, seeded, until
 from tests.faults.limits import MemoryGroup, memory_group, why_no_memory_group
 from tests.faults.proxy import Proxy
 from tests.faults.service import Parts
 from tests.faults.verdict import settled
 
+MEMORY_BYTES, BACKLOG_EVENTS = 200_000_000, 2_000
 PADDING_BYTES = 60_000  # of the 65,536 that an event may have
 ANY_CROWD = 10**6
 FAULT_S, DRAINED_S = 120.0, 600.0
@@ -35,7 +35,7 @@ class Limited(Parts):
 
 def limited(stack: ExitStack) -> type[Limited]:
     """Give the service with groups that live as long as the stack."""
-    made = {role: stack.enter_context(memory_group(role, COUNTS.memory_bytes)) for role in ROLES}
+    made = {role: stack.enter_context(memory_group(role, MEMORY_BYTES)) for role in ROLES}
     return type("InGroups", (Limited,), {"groups": made})
 
 
@@ -43,12 +43,12 @@ async def test_a_backlog_of_the_largest_events_is_worked_off_in_little_memory(tm
     """Told while nothing drains, resolved at once, sent when the vendor is there: nobody is killed for memory."""
     with ExitStack() as stack:
         async with running_world(tmp_path, kind=limited(stack), proxy=Proxy()) as world:
-            await _tell_backlog(world, COUNTS.backlog_events)
+            await _tell_backlog(world, BACKLOG_EVENTS)
             assert isinstance(world.service, Limited)
             await world.service.begin("drainer")
             await world.service.until_ready()
             await world.proxy.reopen()
-            world.injected[f"limit: {COUNTS.memory_bytes // 10**6} MB, a backlog of 60 KB events"] += 1
+            world.injected[f"limit: {MEMORY_BYTES // 10**6} MB, a backlog of 60 KB events"] += 1
             verdict = await settled(world, DRAINED_S)
             own = {role: group.own_bytes // 10**6 for role, group in world.service.groups.items()}
             print(f"{verdict.promised} promised, MB of their own at the end: {own}")
@@ -60,7 +60,7 @@ async def test_reading_a_whole_backlog_at_once_is_found_by_the_same_limit(tmp_pa
     with ExitStack() as stack:
         kind = limited(stack)
         async with running_world(tmp_path, kind=kind, proxy=Proxy(), bug="unbounded_pages") as world:
-            await _tell_backlog(world, min(COUNTS.backlog_events, 2_000))
+            await _tell_backlog(world, BACKLOG_EVENTS)
             await world.service.begin("drainer")
             process = world.service.processes["drainer"]
             await until(lambda: process.returncode is not None, FAULT_S, "it is killed for memory")
