@@ -82,7 +82,7 @@ class Sealer:
         except sqlite3.DatabaseError as error:
             if not says_damaged(error):
                 raise  # the disk's fault, not the file's
-            log.error("segment damaged: it stays as it is", segment=segment.path.name, error=str(error))
+            log.error("segment damaged: it stays as it is", segment=segment.path.name)
 
     async def _seal_unless_sealed(self, segment: Segment) -> None:
         reader = await files.open_for_reading(segment)

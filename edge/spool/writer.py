@@ -319,7 +319,7 @@ class SpoolWriter:
         """Leave a damaged segment as it is, to be read row by row, and begin another one behind all of its rows."""
         found = await asyncio.to_thread(Salvage, damaged.path)
         self._next_seq = max(found.last, damaged.first, floor_seq) + 1
-        log.error("segment damaged: it stays as it is", segment=damaged.path.name, last_found=found.last)
+        log.error("segment damaged: the next begins beside it", segment=damaged.path.name, last=found.last)
         await self._start(files.segment_at(self._settings.directory, self._next_seq))
 
     async def _take_up(self, segment: Segment, last: int) -> int:
