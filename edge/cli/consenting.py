@@ -1,6 +1,7 @@
 """`edge consent`."""
 
 import asyncio
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -11,15 +12,18 @@ from rich.console import Console
 from rich.text import Text
 
 from edge.app.keys import find_consent_key
+from edge.cli.answered import Answered, answers_json, find_answers, told_answers
 from edge.cli.options import with_config
+from edge.cli.pipeline_files import load_leniently
 from edge.cli.screen import as_json, console, plain
 from edge.cli.stores import Stores, Unavailable, open_stores
-from edge.cli.story import find_story
+from edge.cli.story import Story, find_story
 from edge.cli.times import moment
 from edge.config import Config
-from edge.consent import names_of
+from edge.consent import Purpose, names_of
 from edge.identity import normal
 from edge.ledger.consent_log import ChainReport, LoggedConsent, who_of
+from edge.pipeline import files_of
 
 BROWSER = re.compile(r"[0-9a-f]{32}")
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -29,12 +33,19 @@ HASH = re.compile(r"[0-9a-f]{64}")
 class Proof:
     """What was logged of somebody, and whether the log holds: where it does not, a later answer may be missing.
 
-    `seq` is the event that was asked for; the last answer up to it is the one that decided.
+    `story` is of the event that was asked for: the last answer up to it is the one that decided, and `answered` are
+    those that decided later what it had left open.
     """
 
     answers: tuple[LoggedConsent, ...]
     chain: ChainReport
-    seq: int | None
+    story: Story | None
+    answered: tuple[Answered, ...] = ()
+
+    @property
+    def seq(self) -> int | None:
+        """The event's number."""
+        return self.story.seq if self.story is not None else None
 
     @property
     def decided_by(self) -> int | None:
@@ -94,24 +105,25 @@ async def _prove(config: Config, asked: str) -> Proof:
     if key is None:
         raise Unavailable(f"{config.data_dir}: no consent.key here, so nobody can be found in the consent log")
     async with open_stores(config) as stores:
-        browsers, seq = await _browsers(stores, config, asked)
+        browsers, story = await _browsers(stores, config, asked)
         answers = await stores.ledger.consents([who_of(browser, key) for browser in browsers])
-        return Proof(tuple(answers), await stores.ledger.check_consents(), seq)
+        answered = await find_answers(stores, story, key) if story is not None else ()
+        return Proof(tuple(answers), await stores.ledger.check_consents(), story, answered)
 
 
-async def _browsers(stores: Stores, config: Config, asked: str) -> tuple[Sequence[str], int | None]:
+async def _browsers(stores: Stores, config: Config, asked: str) -> tuple[Sequence[str], Story | None]:
     """Give whose answers are asked for, and the event where one is named."""
     if "@" in asked:
         email = normal("email", asked, config.site.phone_region)
         return (await stores.ledger.browsers_of("email", email) if email is not None else []), None
     if BROWSER.fullmatch(asked):
         return [asked], None
-    story = await find_story(stores, asked, {})
+    story = await find_story(stores, asked, load_leniently(files_of(config.pipelines), os.environ).pipelines)
     if story is None or (story.event is None and story.visitor is None):
         raise Unavailable(f"no visitor, event or e-mail {plain(asked, 80)!r} is known here")
     if story.visitor is not None:
-        return [story.visitor.browser], story.seq
-    return ([story.event.browser] if story.event is not None else []), story.seq
+        return [story.visitor.browser], story
+    return ([story.event.browser] if story.event is not None else []), story
 
 
 def _tell_chain(found: ChainReport, *, is_asked_for_head: bool) -> None:
@@ -135,12 +147,23 @@ def _tell_proof(proof: Proof, asked: str) -> None:
     for one in proof.answers:
         _tell_answer(one, out)
     if proof.seq is not None:
-        decided = f"row {proof.decided_by}" if proof.decided_by is not None else "no answer, but the default,"
-        out.print(f"{decided} held when #{proof.seq} was decided", soft_wrap=True)
+        for line in _told_decision(proof):
+            out.print(line, soft_wrap=True)
     out.print(Text(f"the log holds from row 1 to row {proof.chain.rows:,}", "green"), soft_wrap=True)
     if proof.chain.damaged_row is not None:
         damage = f"row {proof.chain.damaged_row} {proof.chain.damage}; a later answer may be missing"
         out.print(Text(damage, "bold red"), soft_wrap=True)
+
+
+def _told_decision(proof: Proof) -> list[str]:
+    """Say what held when the event was decided, and what decided later on what it had left open."""
+    decided = f"row {proof.decided_by}" if proof.decided_by is not None else "no answer, but the default,"
+    entry = proof.story.entry if proof.story is not None else None
+    if proof.story is None or entry is None or not entry.waits:
+        return [f"{decided} held when #{proof.seq} was decided"]
+    left = f"and left {', '.join(names_of(Purpose(entry.waits)))} to the visitor's answer"
+    told = told_answers(proof.answered, proof.story.stages, entry)
+    return [f"{decided} held when #{proof.seq} was decided, {left}", *told]
 
 
 def _tell_answer(one: LoggedConsent, out: Console) -> None:
@@ -175,6 +198,7 @@ def _proof_json(proof: Proof) -> dict[str, object]:
         "answers": [_answer_json(one) for one in proof.answers],
         "seq": proof.seq,
         "decided_by": proof.decided_by,
+        "answered_by": answers_json(proof.answered),
         "chain": _chain_json(proof.chain),
     }
 

@@ -4,11 +4,14 @@ import asyncio
 import os
 import re
 import sys
+from collections.abc import Sequence
 
 import click
 from rich.table import Table
 from rich.text import Text
 
+from edge.app.keys import find_consent_key
+from edge.cli.answered import Answered, answers_json, find_answers, releasing, told_answers
 from edge.cli.options import with_config
 from edge.cli.pipeline_files import load_leniently
 from edge.cli.reasons import reasons_of
@@ -43,7 +46,7 @@ LIMITS = {
 def why(config: Config, event_id: str, is_json: bool) -> None:
     """Tell one event's whole story. EVENT_ID is its id, or its sequence number as `edge tail` shows it (#1042)."""
     asked = event_id.encode("utf-8", "replace").decode()
-    story = asyncio.run(_find(config, asked))
+    story, answers = asyncio.run(_find(config, asked))
     if story is None:
         text = "was refused at the door, was never sent, or is older than the journal"
         click.echo(f"No event with the id or number {plain(asked, 80)!r} is known here: it {text}.", err=True)
@@ -52,18 +55,20 @@ def why(config: Config, event_id: str, is_json: bool) -> None:
         sys.exit(1)
     now_ms = surroundings().clock.now_ms()
     if is_json:
-        click.echo(as_json(_json(story)))
+        click.echo(as_json(_json(story, answers)))
     else:
-        _tell(story, config, now_ms)
+        _tell(story, answers, config, now_ms)
 
 
-async def _find(config: Config, asked: str) -> Story | None:
+async def _find(config: Config, asked: str) -> tuple[Story | None, tuple[Answered, ...]]:
     files = load_leniently(files_of(config.pipelines), os.environ).pipelines
     async with open_stores(config) as stores:
-        return await find_story(stores, asked, files)
+        story = await find_story(stores, asked, files)
+        answers = await find_answers(stores, story, find_consent_key(config.data_dir)) if story is not None else ()
+        return story, answers
 
 
-def _tell(story: Story, config: Config, now_ms: int) -> None:
+def _tell(story: Story, answers: Sequence[Answered], config: Config, now_ms: int) -> None:
     out, event = console(), story.event
     title = f"{plain(event.name)}  {plain(event.id)}" if event is not None else "an event whose envelope is gone"
     out.print(Text.assemble((title, "bold"), f"  #{story.seq}", ("  times are UTC", "dim")), soft_wrap=True)
@@ -71,12 +76,12 @@ def _tell(story: Story, config: Config, now_ms: int) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(ratio=1)
-    for label, lines in _parts(story, config, now_ms):
+    for label, lines in _parts(story, answers, config, now_ms):
         table.add_row(plain(label), Text("\n").join(lines))
     print_trimmed(out, table)
 
 
-def _parts(story: Story, config: Config, now_ms: int) -> list[tuple[str, list[Text]]]:
+def _parts(story: Story, answers: Sequence[Answered], config: Config, now_ms: int) -> list[tuple[str, list[Text]]]:
     parts = [("accepted", _accepted(story, config, now_ms))]
     entry = story.entry
     if entry is None:
@@ -89,7 +94,7 @@ def _parts(story: Story, config: Config, now_ms: int) -> list[tuple[str, list[Te
     if story.repeats:
         parts.append(("repeated", _repeats(story)))
     if entry.fate is JournalFate.OPEN:
-        parts += [("identity", _identity(story, entry)), ("consent", _consent(entry))]
+        parts += [("identity", _identity(story, entry)), ("consent", _consent(story, entry, answers))]
         if stripped := _stripped(story, config):
             parts.append(("links", stripped))
     if not story.stages:
@@ -184,7 +189,7 @@ def _linked(story: Story, entry: JournalEntry) -> str:
     return f", known through #{seq}, {span(apart_ms) if apart_ms else 'just'} {order} this event"
 
 
-def _consent(entry: JournalEntry) -> list[Text]:
+def _consent(story: Story, entry: JournalEntry, answers: Sequence[Answered]) -> list[Text]:
     granted = Purpose(entry.granted)
     denied = names_of(ALL_PURPOSES & ~granted & ~Purpose(entry.waits))
     line = Text(f"granted: {', '.join(names_of(granted)) or 'nothing'}")
@@ -192,7 +197,8 @@ def _consent(entry: JournalEntry) -> list[Text]:
         line.append(f"; not granted: {', '.join(denied)}", "magenta")
     if entry.waits:
         line.append(f"; left to the visitor's answer: {', '.join(names_of(Purpose(entry.waits)))}", "cyan")
-    return [line.append(f"; ground: {plain(entry.basis)}")]
+    line.append(f"; ground: {plain(entry.basis)}")
+    return [line, *(Text(told, "cyan") for told in told_answers(answers, story.stages, entry))]
 
 
 def _stage(stage: Stage, story: Story, entry: JournalEntry, config: Config, now_ms: int) -> list[Text]:
@@ -235,7 +241,7 @@ def _changed(stage: Stage) -> str:
     return "" if stage.file.hash == stage.fate.hash else f"; it has changed since, to {stage.file.hash}"
 
 
-def _json(story: Story) -> dict[str, object]:
+def _json(story: Story, answers: Sequence[Answered]) -> dict[str, object]:
     event, entry, visitor = story.event, story.entry, story.visitor
     return {
         "seq": story.seq,
@@ -262,11 +268,12 @@ def _json(story: Story) -> dict[str, object]:
         "granted": names_of(Purpose(entry.granted)) if entry else [],
         "unanswered": names_of(Purpose(entry.waits)) if entry else [],
         "basis": entry.basis if entry else None,
-        "pipelines": [_stage_json(stage) for stage in story.stages],
+        "answered_by": answers_json(answers),
+        "pipelines": [_stage_json(stage, entry, answers) for stage in story.stages],
     }
 
 
-def _stage_json(stage: Stage) -> dict[str, object]:
+def _stage_json(stage: Stage, entry: JournalEntry | None, answers: Sequence[Answered]) -> dict[str, object]:
     fate = stage.fate
     return {
         "name": fate.pipeline,
@@ -277,6 +284,7 @@ def _stage_json(stage: Stage) -> dict[str, object]:
         "due_at_ms": fate.due_at_ms,
         "reason": fate.reason,
         "held_for": fate.held_for,
+        "released_by": answers_json(releasing(stage, entry, answers)) if entry else [],
         "hash": fate.hash,
         "missing_purposes": stage.missing if fate.fate is Fate.WITHHELD else (),
         "cursor": stage.cursor,
