@@ -19,14 +19,15 @@ from edge.cli.screen import as_json, console, plain
 from edge.cli.stores import Stores, Unavailable, open_stores
 from edge.cli.story import Story, find_story
 from edge.cli.times import moment
+from edge.cli.whom import read_who
 from edge.config import Config
 from edge.consent import Purpose, names_of
-from edge.identity import normal
 from edge.ledger.consent_log import ChainReport, LoggedConsent, who_of
+from edge.ledger.records import JournalFate
 from edge.pipeline import files_of
 
-BROWSER = re.compile(r"[0-9a-f]{32}")
 HASH = re.compile(r"[0-9a-f]{64}")
+BY_COOKIE = "the answers of somebody who was erased are found by the browser's cookie id only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +78,14 @@ def verify(config: Config, head: str | None, is_json: bool) -> None:
 
 
 @consent.command()
-@click.argument("subject", metavar="VISITOR|EVENT_ID|E-MAIL")
+@click.argument("subject", metavar="WHO|EVENT_ID")
 @click.option("--json", "is_json", is_flag=True, help="One JSON object.")
 @with_config
 def prove(config: Config, subject: str, is_json: bool) -> None:
     """Print every answer of a visitor with its proof, and check the log that it stands in.
 
-    VISITOR is a browser's cookie id as `edge why` shows it; EVENT_ID may also be its number as `edge tail` shows it
-    (#1042). Exit 1 when nothing was ever answered, or the log does not hold.
+    WHO is a browser's cookie id as `edge why` shows it, an e-mail, a phone or a customer id; EVENT_ID may also be its
+    number as `edge tail` shows it (#1042). Exit 1 when nothing was ever answered, or the log does not hold.
     """
     asked = subject.encode("utf-8", "replace").decode()
     proof = asyncio.run(_prove(config, asked))
@@ -112,18 +113,29 @@ async def _prove(config: Config, asked: str) -> Proof:
 
 
 async def _browsers(stores: Stores, config: Config, asked: str) -> tuple[Sequence[str], Story | None]:
-    """Give whose answers are asked for, and the event where one is named."""
-    if "@" in asked:
-        email = normal("email", asked, config.site.phone_region)
-        return (await stores.ledger.browsers_of("email", email) if email is not None else []), None
-    if BROWSER.fullmatch(asked):
-        return [asked], None
+    """Give whose answers are asked for, and the event where one is named.
+
+    Raises:
+        Unavailable: nobody is known by it, or not any more.
+    """
+    who = read_who(asked, config)
+    if who.browser is not None:
+        return [who.browser], None
+    named = [browser for name in who.identifiers for browser in await stores.ledger.browsers_of(*name)]
+    if named:
+        return list(dict.fromkeys(named)), None
     story = await find_story(stores, asked, load_leniently(files_of(config.pipelines), os.environ).pipelines)
-    if story is None or (story.event is None and story.visitor is None):
-        raise Unavailable(f"no visitor, event or e-mail {plain(asked, 80)!r} is known here")
+    if story is None:
+        raise Unavailable(f"{plain(asked, 80)!r} is not known here, or not any more: {BY_COOKIE}")
+    if JournalFate.ERASED in [entry.fate for entry in (story.entry, story.original) if entry is not None]:
+        raise Unavailable(f"the person of #{story.seq} was erased: {BY_COOKIE}")
     if story.visitor is not None:
         return [story.visitor.browser], story
-    return ([story.event.browser] if story.event is not None else []), story
+    if story.event is None:
+        raise Unavailable(
+            f"the envelope of #{story.seq} is gone, and nothing says whose it was; see: edge why {story.seq}"
+        )
+    return [story.event.browser], story
 
 
 def _tell_chain(found: ChainReport, *, is_asked_for_head: bool) -> None:

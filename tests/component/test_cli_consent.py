@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from edge.app.keys import CONSENT_NAME
+from edge.cli.consenting import BY_COOKIE
 from tests.backroom import CONSENT_KEY, Backroom, browser
-from tests.component.world import World, build, write_files
+from tests.component.world import World, build, live, write_files
 from tests.consent_values import COOKIEBOT
 
 EMAIL = "user@shop.example"
@@ -88,11 +89,40 @@ def test_a_proof_reads_well(world: World) -> None:
 
 
 def test_who_never_answered_has_no_proof(world: World) -> None:
-    for subject in (browser(77), "nobody@shop.example"):
-        result = world.edge("consent", "prove", subject)
-        assert (result.exit_code, "Nothing was ever answered" in result.stdout) == (1, True)
-    unknown = world.edge("consent", "prove", "no-such-event")
-    assert (unknown.exit_code, "no visitor, event or e-mail" in unknown.output) == (1, True)
+    result = world.edge("consent", "prove", browser(77))
+    assert (result.exit_code, "Nothing was ever answered" in result.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("asked", ["nobody@shop.example", "no-such-event", "+49 151 23456789"])
+def test_of_whom_nothing_is_known_it_is_not_said_that_nothing_was_answered(world: World, asked: str) -> None:
+    result = world.edge("consent", "prove", asked)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"Error: {asked!r} is not known here, or not any more: {BY_COOKIE}\n",
+    )
+
+
+def test_a_customer_id_or_a_phone_leads_to_the_answers_of_its_browsers(tmp_path: Path) -> None:
+    world = write_files(tmp_path)
+    (tmp_path / CONSENT_NAME).write_text(CONSENT_KEY.reveal())
+
+    async def link(room: Backroom) -> None:
+        await room.identify(1, customer_id="c-7", phone="+4915123456789")
+
+    live(world, link)
+    for asked in ("c-7", "+49 151 23456789"):
+        assert [one["source"] for one in world.json("consent", "prove", asked)["answers"]] == ["explicit"]
+
+
+def test_after_an_erasure_the_proof_is_found_by_the_cookie_id_alone(tmp_path: Path) -> None:
+    world = build(tmp_path / "world")
+    (world.folder / CONSENT_NAME).write_text(CONSENT_KEY.reveal())
+    world.lines("identity", "forget", EMAIL, "--yes")
+    for asked, who in (("#3", "the person of #3"), ("6", "the person of #6"), ("delivered-1", "the person of #3")):
+        result = world.edge("consent", "prove", asked)
+        assert (result.exit_code, result.stderr) == (1, f"Error: {who} was erased: {BY_COOKIE}\n")
+    assert "is not known here, or not any more" in world.edge("consent", "prove", EMAIL).stderr
+    assert [one["seq"] for one in world.json("consent", "prove", browser(1))["answers"]] == [2]
 
 
 def test_without_the_key_nobody_can_be_found(tmp_path: Path) -> None:
