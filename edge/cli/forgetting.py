@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import click
@@ -20,6 +20,8 @@ from edge.cli.story import find_story
 from edge.cli.times import moment
 from edge.cli.whom import Who, read_who
 from edge.config import Config
+from edge.delivery import Fate
+from edge.destinations.base import KeepsFiles
 from edge.drainer.vendor_erasing import calls_for, without_calls
 from edge.ledger.theirs import Found, Whom
 from edge.pipeline import Pipeline, files_of
@@ -36,16 +38,31 @@ STAYS = (
     " are told"
 )
 BY_HAND = "erase the profile there by hand"
+MAY_BE_SENT = (Fate.DELIVERED, Fate.WAITING, Fate.DEAD)
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """Whom it is about, and how much there is: events, and deliveries that are open or dead."""
+    """Whom it is about, and how much there is: events, repeats of them, and deliveries that are open or dead.
+
+    `sent` are the pipelines that have delivered, or may have: their vendors may know the person.
+    """
 
     whom: Whom
     found: Found
     events: int
+    repeats: int
     deliveries: int
+    sent: frozenset[str]
+
+    def concerned(self, pipelines: Iterable[Pipeline]) -> list[Pipeline]:
+        """Give the pipelines whose vendor may know the person, or will know others."""
+        return [one for one in pipelines if one.is_enabled or one.name in self.sent]
+
+    def by_hand(self, pipelines: Sequence[Pipeline]) -> list[str]:
+        """Give the pipelines of these whose vendor offers no call for what is known of the person."""
+        concerned = {one.name for one in self.concerned(pipelines)}
+        return [name for name in without_calls(pipelines, self.found.names) if name in concerned]
 
 
 @click.command("forget")
@@ -77,11 +94,11 @@ def forget(config: Config, who: str, yes: bool, is_json: bool) -> None:
     if end.get("erasure") is None:
         click.echo("Nothing was there any more.", err=True)
         sys.exit(1)
-    by_hand = without_calls(pipelines, preview.found.names)
+    by_hand = preview.by_hand(pipelines)
     if is_json:
         click.echo(as_json({**end, "kind": "erasure", "by_hand": by_hand}))
     else:
-        _show_end(end, by_hand)
+        _show_end(end, by_hand, _archives(preview.concerned(pipelines)))
     sys.exit(0 if end["erasure"]["state"] == "done" else 1)
 
 
@@ -93,7 +110,10 @@ async def _look(config: Config, who: Who) -> Preview:
             whom = Whom(visitor=visitor)
             found = await stores.ledger.theirs(whom)
         events, deliveries = await stores.ledger.count_of(found.visitors)
-        return Preview(whom, found, events, deliveries)
+        repeats = await stores.ledger.repeats_of(found.visitors)
+        depths = await stores.ledger.depths()
+        sent = frozenset(one.name for one in depths if any(one.events.get(fate) for fate in MAY_BE_SENT))
+        return Preview(whom, found, events, repeats, deliveries, sent)
 
 
 async def _visitor_of(stores: Stores, asked: str) -> int | None:
@@ -103,14 +123,14 @@ async def _visitor_of(stores: Stores, asked: str) -> int | None:
 
 def _follow(config: Config, whom: Whom, pipelines: Sequence[Pipeline], *, is_quiet: bool) -> Told:
     end: Told = {}
-    shown = ""
+    shown: set[str] = set()  # an answer of a vendor begins the last states anew
     for told in change(config, {"verb": "forget", **told_whom(whom)}, lambda alone: alone.forget(whom), pipelines):
         if told["kind"] == "end":
             end = told
-        elif not is_quiet and told["state"] != shown:
-            shown = told["state"]
-            click.echo(f"  {STATES.get(shown, shown)}")
-            for line in asyncio.run(_files(config, shown)):
+        elif not is_quiet and (state := told["state"]) not in shown:
+            shown.add(state)
+            click.echo(f"  {STATES.get(state, state)}")
+            for line in asyncio.run(_files(config, state)):
                 click.echo(f"    {plain(line)}")
     return end
 
@@ -129,26 +149,40 @@ def _show(preview: Preview, pipelines: Sequence[Pipeline]) -> None:
         click.echo(f"  {kind} {plain(value)}")
     for browser in sorted(set(found.visitors.values())):
         click.echo(f"  browser {browser}")
+    repeats = f" and {preview.repeats:,} repeats of them" if preview.repeats else ""
     click.echo(
-        f"  {preview.events:,} events, and whatever else names it; {preview.deliveries:,} open or dead deliveries"
+        f"  {preview.events:,} events{repeats}, and whatever else names it; "
+        f"{preview.deliveries:,} open or dead deliveries"
     )
     for call in calls_for(pipelines, found.names):
         click.echo(f"  {plain(call.pipeline)} will be asked to erase the {call.kind}")
-    for name in without_calls(pipelines, found.names):
+    for name, directory in _archives(preview.concerned(pipelines)):
+        click.echo(f"  {plain(name)} keeps files here: the person's lines are taken out of {plain(directory)}")
+    for name in preview.by_hand(pipelines):
         click.echo(f"  {plain(name)} offers no call for it: {BY_HAND}")
 
 
-def _show_end(end: Told, by_hand: Sequence[str]) -> None:
+def _archives(pipelines: Iterable[Pipeline]) -> list[tuple[str, str]]:
+    """Give the pipelines that keep files on this machine, each with its folder."""
+    return [(one.name, one.destination.directory) for one in pipelines if isinstance(one.destination, KeepsFiles)]
+
+
+def _show_end(end: Told, by_hand: Sequence[str], archives: Sequence[tuple[str, str]]) -> None:
     erasure = end["erasure"]
     if erasure["state"] != "done":
         click.echo("Not done yet: the service goes on with it; `edge queue` shows how far it is.")
     took = (
         f"{erasure['persons']} persons, {erasure['visitors']} visitors, {erasure['identifiers']} identifiers, "
-        f"{erasure['events']} events, {erasure['deliveries']} open or dead deliveries"
+        f"{erasure['events']} events, repeats and what else named it included, "
+        f"{erasure['deliveries']} open or dead deliveries"
     )
     click.echo(f"Erasure {erasure['id']}: {took}")
     for one in end["vendors"]:
         click.echo(f"{plain(one['pipeline'])}: {_answered(one)}")
+    unfinished = {one["file"] for one in erasure["left_over"]}
+    for name, directory in archives:
+        if erasure["state"] == "done" and directory not in unfinished:
+            click.echo(f"{plain(name)}: the person's lines are out of {plain(directory)}, if any were there")
     for name in by_hand:
         click.echo(f"{plain(name)}: offers no call for it: {BY_HAND}")
     for one in erasure["left_over"]:

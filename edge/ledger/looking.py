@@ -54,6 +54,11 @@ COUNTS_OF = tuple(
     f"SELECT count(*) FROM {table} WHERE visitor IN ({{}})"  # noqa: S608 - our own words
     for table in ("journal", "waiting", "held", "dead")
 )
+# What repeats an event is nobody's; by the index of keys, from what a visitor did.
+REPEATS_OF = """
+SELECT count(DISTINCT again.seq) FROM journal j CROSS JOIN journal again ON again.key = j.key
+WHERE again.visitor IS NULL AND length(j.key) > 0 AND j.visitor IN ({})
+"""
 OWNER = "SELECT person FROM identifier WHERE kind = ? AND value = ? AND until_seq IS NULL"
 FIRST_OF_ORDER = "SELECT seq FROM purchase WHERE order_key = ?"
 
@@ -147,6 +152,10 @@ class LedgerView:
         visitors = list(visitors)
         counts = [sum(row[0] for row in await fetch_in(self._db, sql, visitors)) for sql in COUNTS_OF]
         return counts[0], sum(counts[1:])
+
+    async def repeats_of(self, visitors: Iterable[int]) -> int:
+        """Count later arrivals of visitors' events, which an erasure takes away with them."""
+        return sum(row[0] for row in await fetch_in(self._db, REPEATS_OF, visitors))
 
     async def erasures(self, limit: int = 20) -> list[tuple[Erasure, list[VendorErasure]]]:
         """Give the latest erasures, the newest first, each with what vendors were asked."""

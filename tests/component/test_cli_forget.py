@@ -13,6 +13,14 @@ from tests.backroom import CONSENT_KEY, Backroom, browser
 from tests.component.world import USER, World, build, live
 from tests.eraser_room import holding
 
+HOOK = """
+name: hook
+integration: webhook
+parameters: {url: "https://hook.example/in", secret: "${HOOK_SECRET}"}
+events: {"*": {}}
+"""
+HOOK_SECRET = "whsec_bW9vbiB0ZWFwb3QgbW9vbiB0ZWFwb3Q="
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
@@ -24,7 +32,7 @@ def test_what_will_go_is_shown_and_asked_first(world: World) -> None:
     assert result.exit_code == 1
     shown = [line.strip() for line in result.stdout.splitlines()]
     assert shown[:3] == ["person 1", f"email {USER}", f"browser {browser(1)}"]
-    assert "6 events, and whatever else names it; 1 open or dead deliveries" in shown
+    assert "6 events and 1 repeats of them, and whatever else names it; 1 open or dead deliveries" in shown
     assert "klaviyo will be asked to erase the email" in shown
     assert world.edge("identity", "show", USER).exit_code == 0
 
@@ -39,6 +47,36 @@ def test_nothing_is_left_but_what_the_vendor_is_still_to_be_asked(world: World) 
     assert world.json("queue")["erasures"] == [
         "erasure 1: archive has not answered yet ()",
         "erasure 1: klaviyo has not answered yet ()",
+    ]
+
+
+def test_what_is_announced_is_what_goes(world: World) -> None:
+    shown = world.lines("identity", "forget", USER, "--yes")
+    assert "  6 events and 1 repeats of them, and whatever else names it; 1 open or dead deliveries" in shown
+    took = "1 persons, 1 visitors, 1 identifiers, 7 events, repeats and what else named it included"
+    assert f"Erasure 1: {took}, 1 open or dead deliveries" in shown
+
+
+def test_only_pipelines_that_may_have_told_somebody_are_left_to_be_done_by_hand(world: World) -> None:
+    def hooks(who: str) -> list[str]:
+        shown = world.edge("identity", "forget", who, "--yes", env={"HOOK_SECRET": HOOK_SECRET})
+        return [line for line in shown.stdout.splitlines() if "hook" in line]
+
+    (world.folder / "pipelines/hook.yaml").write_text(HOOK)
+    assert hooks("person:1") == [
+        "  hook offers no call for it: erase the profile there by hand",
+        "hook: offers no call for it: erase the profile there by hand",
+    ]
+    (world.folder / "pipelines/hook.yaml").write_text(HOOK + "enabled: false\n")
+    assert hooks("abc@shop.example") == []
+
+
+def test_what_becomes_of_archives_is_said_with_their_folder(world: World) -> None:
+    (world.folder / "pipelines/files.yaml").write_text("name: files\nintegration: archive\nevents: {'*': {}}\n")
+    shown = world.lines("identity", "forget", USER, "--yes")
+    assert [line for line in shown if line.strip().startswith("files")] == [
+        "  files keeps files here: the person's lines are taken out of archive",
+        "files: the person's lines are out of archive, if any were there",
     ]
 
 
