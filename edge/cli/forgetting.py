@@ -3,11 +3,12 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
 import click
 
+from edge.app.alone import Alone
 from edge.app.changing import told_whom
 from edge.app.control import Told
 from edge.cli.changing import change
@@ -122,11 +123,15 @@ async def _visitor_of(stores: Stores, asked: str) -> int | None:
 
 
 def _follow(config: Config, whom: Whom, pipelines: Sequence[Pipeline], *, is_quiet: bool) -> Told:
+    async def do(alone: Alone) -> AsyncIterator[Told]:
+        async for told in alone.forget(whom):
+            yield {**told, "is_alone": True}
+
     end: Told = {}
     shown: set[str] = set()  # an answer of a vendor begins the last states anew
-    for told in change(config, {"verb": "forget", **told_whom(whom)}, lambda alone: alone.forget(whom), pipelines):
+    for told in change(config, {"verb": "forget", **told_whom(whom)}, do, pipelines):
         if told["kind"] == "end":
-            end = told
+            end = {"is_alone": False, **told}
         elif not is_quiet and (state := told["state"]) not in shown:
             shown.add(state)
             click.echo(f"  {STATES.get(state, state)}")
@@ -170,7 +175,8 @@ def _archives(pipelines: Iterable[Pipeline]) -> list[tuple[str, str]]:
 def _show_end(end: Told, by_hand: Sequence[str], archives: Sequence[tuple[str, str]]) -> None:
     erasure = end["erasure"]
     if erasure["state"] != "done":
-        click.echo("Not done yet: the service goes on with it; `edge queue` shows how far it is.")
+        when = " when it runs" if end["is_alone"] else ""
+        click.echo(f"Not done yet: the service goes on with it{when}; `edge queue` shows how far it is.")
     took = (
         f"{erasure['persons']} persons, {erasure['visitors']} visitors, {erasure['identifiers']} identifiers, "
         f"{erasure['events']} events, repeats and what else named it included, "
@@ -178,7 +184,7 @@ def _show_end(end: Told, by_hand: Sequence[str], archives: Sequence[tuple[str, s
     )
     click.echo(f"Erasure {erasure['id']}: {took}")
     for one in end["vendors"]:
-        click.echo(f"{plain(one['pipeline'])}: {_answered(one)}")
+        click.echo(f"{plain(one['pipeline'])}: {_answered(one, end)}")
     unfinished = {one["file"] for one in erasure["left_over"]}
     for name, directory in archives:
         if erasure["state"] == "done" and directory not in unfinished:
@@ -189,16 +195,19 @@ def _show_end(end: Told, by_hand: Sequence[str], archives: Sequence[tuple[str, s
         until = f"until {moment(one['until_ms'])} UTC" if one["until_ms"] is not None else "until somebody removes it"
         click.echo(f"left: {plain(one['file'])}, {until}: {plain(one['why'])}")
     if any(one["state"] == "open" for one in end["vendors"]):
-        click.echo("left: ledger.db, until the vendor has answered, at most 72 h: the identifier it is asked about")
+        runs = "who is asked when the service runs" if end["is_alone"] else "at most 72 h"
+        click.echo(f"left: ledger.db, until the vendor has answered, {runs}: the identifier it is asked about")
     click.echo(f"Stays: {STAYS}.")
 
 
-def _answered(one: Told) -> str:
+def _answered(one: Told, end: Told) -> str:
     match one["state"]:
         case "done":
             return f"has taken the request to erase the {one['kind']}"
         case "refused":
             return f"refused to erase the {one['kind']} ({plain(one['reason'])}): {BY_HAND}"
+        case _ if end["is_alone"]:
+            return f"is asked to erase the {one['kind']} when the service runs; `edge queue` shows it"
         case _:
             why = f" ({plain(one['reason'])})" if one["reason"] else ""
             return f"is asked to erase the {one['kind']} until it answers{why}; `edge queue` shows it"

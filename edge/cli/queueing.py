@@ -170,7 +170,8 @@ def _erasure_notes(erasure: Erasure, vendors: Sequence[VendorErasure]) -> list[s
     )
     for one in vendors:
         if one.state == "open":
-            notes.append(f"erasure {one.erasure}: {plain(one.pipeline)} has not answered yet ({plain(one.reason)})")
+            said = f"has not answered yet ({plain(one.reason)})" if one.reason else "is asked when the service runs"
+            notes.append(f"erasure {one.erasure}: {plain(one.pipeline)} {said}")
         if one.state == "refused":
             told = f"refused ({plain(one.reason)}): erase the {one.kind} there by hand"
             notes.append(f"erasure {one.erasure}: {plain(one.pipeline)} {told}")

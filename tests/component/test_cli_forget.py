@@ -42,11 +42,14 @@ def test_nothing_is_left_but_what_the_vendor_is_still_to_be_asked(world: World) 
     shown = world.lines("identity", "forget", USER, "--yes")
     assert "  the ledger's file is written anew" in shown
     assert [name for name in holding(world.folder, USER) if name != "ledger.db"] == []
-    assert any(line.startswith("left: ledger.db, until the vendor has answered") for line in shown)
+    assert "klaviyo: is asked to erase the email when the service runs; `edge queue` shows it" in shown
+    left = "until the vendor has answered, who is asked when the service runs: the identifier it is asked about"
+    assert f"left: ledger.db, {left}" in shown
+    assert shown.count("  the ledger's file is written anew") == 1
     assert world.edge("identity", "show", USER).exit_code == 1
     assert world.json("queue")["erasures"] == [
-        "erasure 1: archive has not answered yet ()",
-        "erasure 1: klaviyo has not answered yet ()",
+        "erasure 1: archive is asked when the service runs",
+        "erasure 1: klaviyo is asked when the service runs",
     ]
 
 
