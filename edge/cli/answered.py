@@ -46,10 +46,21 @@ async def find_answers(stores: Stores, story: Story, key: Secret | None) -> tupl
     logged = await stores.ledger.consents([who_of(visitor.browser, key)])
     after = [one for one in logged if one.seq > entry.seq]
     own = await _of_visitor(stores, after, entry)
-    told: Sequence[LoggedConsent] = ()
-    if story.event is not None and is_server(story.event.source) and visitor.person is not None:
-        told = await _elsewhere(stores, visitor.id, visitor.browser, entry, key)
+    others = await stores.ledger.consents([who_of(one, key) for one in await browsers_elsewhere(stores, story)])
+    told = [
+        *(one for one in others if one.seq > entry.seq),
+        *(one for one in reversed(others) if one.seq <= entry.seq),
+    ]
     return answers_among([*own, *told], Purpose(entry.waits))
+
+
+async def browsers_elsewhere(stores: Stores, story: Story) -> list[str]:
+    """Give the other browsers of a person of whom a server told; nobody else's event goes by their answers."""
+    event, visitor = story.event, story.visitor
+    if event is None or not is_server(event.source) or visitor is None or visitor.person is None:
+        return []
+    people = await stores.ledger.known_of(values=[], browser=None, visitor=visitor.id)
+    return sorted({one.browser.lower() for person in people for one in person.visitors} - {visitor.browser})
 
 
 def answers_among(rows: Iterable[LoggedConsent], asked: Purpose) -> tuple[Answered, ...]:
@@ -89,13 +100,3 @@ async def _of_visitor(stores: Stores, rows: Sequence[LoggedConsent], entry: Jour
     """Leave out what a browser granted after it was somebody else's: there only a no counts."""
     whose = {one.seq: one.visitor for one in await stores.ledger.by_seqs([row.seq for row in rows])}
     return [row if whose.get(row.seq) == entry.visitor else replace(row, granted=Purpose.NONE) for row in rows]
-
-
-async def _elsewhere(
-    stores: Stores, visitor: int, browser: str, entry: JournalEntry, key: Secret
-) -> list[LoggedConsent]:
-    people = await stores.ledger.known_of(values=[], browser=None, visitor=visitor)
-    browsers = sorted({one.browser.lower() for person in people for one in person.visitors} - {browser})
-    rows = await stores.ledger.consents([who_of(one, key) for one in browsers])
-    before = [row for row in rows if row.seq <= entry.seq]
-    return [*(row for row in rows if row.seq > entry.seq), *reversed(before)]

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edge.app.keys import find_consent_key
-from edge.cli.answered import Answered, answers_json, find_answers, told_answers
+from edge.cli.answered import Answered, answers_json, browsers_elsewhere, find_answers, told_answers
 from edge.cli.options import with_config
 from edge.cli.pipeline_files import load_leniently
 from edge.cli.screen import as_json, console, plain
@@ -108,6 +108,9 @@ async def _prove(config: Config, asked: str) -> Proof:
     async with open_stores(config) as stores:
         browsers, story = await _browsers(stores, config, asked)
         answers = await stores.ledger.consents([who_of(browser, key) for browser in browsers])
+        if not answers and story is not None:
+            others = await browsers_elsewhere(stores, story)
+            answers = await stores.ledger.consents([who_of(browser, key) for browser in others])
         answered = await find_answers(stores, story, key) if story is not None else ()
         return Proof(tuple(answers), await stores.ledger.check_consents(), story, answered)
 

@@ -10,7 +10,7 @@ from edge.cli.answered import Answered, answers_among
 from edge.consent import ALL_PURPOSES, Purpose
 from edge.ledger.consent_log import LoggedConsent
 from tests.backroom import CONSENT_KEY, PIPELINE, Backroom
-from tests.component.world import World, write_files
+from tests.component.world import USER, World, write_files
 
 NO_ANSWER: dict[str, str] = {}
 SENDS = PIPELINE.replace("parameters:", "anonymous: send\nparameters:")
@@ -75,6 +75,32 @@ def test_a_yes_of_whoever_came_after_a_reset_is_not_the_events_answer(tmp_path: 
     world = waiting(tmp_path, "granted", again="reset")
     found = world.json("why", "asked")
     assert (found["answered_by"], found["pipelines"][0]["fate"]) == ([], "held")
+
+
+def test_a_servers_event_names_what_its_person_answered_in_another_browser(tmp_path: Path) -> None:
+    world = write_files(tmp_path)
+    (tmp_path / "pipelines/klaviyo.yaml").write_text(SENDS)
+    (tmp_path / CONSENT_NAME).write_text(CONSENT_KEY.reveal())
+
+    async def run() -> None:
+        room = await Backroom.open(tmp_path, world.clock, pipeline=SENDS, waits=ALL_PURPOSES, server_waits=ALL_PURPOSES)
+        await room.store(1, "identify", traits={"email": USER}, consent=NO_ANSWER)
+        await room.told_by_server(7, "view_item", id="told", traits={"email": USER}, consent=NO_ANSWER)
+        await room.work()
+        await room.store(1, "consent", consent={"marketing": "granted"})
+        await room.work()
+        await room.close()
+
+    asyncio.run(run())
+    [pipeline] = world.json("why", "#2")["pipelines"]
+    answer = {"row": 1, "seq": 3, "granted": ["marketing"], "denied": []}
+    assert (pipeline["fate"], pipeline["released_by"]) == ("delivered", [answer])
+    proof = world.json("consent", "prove", "#2")
+    assert ([one["row"] for one in proof["answers"]], proof["decided_by"], proof["answered_by"]) == (
+        [1],
+        None,
+        [answer],
+    )
 
 
 def test_without_the_key_why_still_tells_the_rest(tmp_path: Path) -> None:
