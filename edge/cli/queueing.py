@@ -14,6 +14,7 @@ from edge.app.folders import spool_settings
 from edge.cli.balancing import balance
 from edge.cli.options import with_config
 from edge.cli.pipeline_files import load_leniently
+from edge.cli.running import UNSEEN, Running, running_on
 from edge.cli.screen import as_json, console, plain, print_trimmed
 from edge.cli.spans import ACCEPTED, read_every_s
 from edge.cli.stores import Stores, event_of, open_stores
@@ -67,6 +68,7 @@ class Queue:
     standings: tuple[Standing, ...]
     not_started: tuple[str, ...]
     erasures: tuple[str, ...] = ()
+    running: Running = UNSEEN
 
 
 @click.command()
@@ -109,9 +111,9 @@ async def _look(config: Config, now_ms: int) -> Queue:
         late = await stores.ledger.late_bodies()
         erasures = [line for found in await stores.ledger.erasures() for line in _erasure_notes(*found)]
         erasures += [_late_note(config, late, now_ms)] if late else []
-    known = {depth.name for depth in depths}
+    known, running = {depth.name for depth in depths}, running_on(config.data_dir)
     not_started = tuple(name for name in files.pipelines if name not in known)
-    return Queue(now_ms, last, resolved, unresolved_ms, tuple(standings), not_started, tuple(erasures))
+    return Queue(now_ms, last, resolved, unresolved_ms, tuple(standings), not_started, tuple(erasures), running)
 
 
 async def _standing(stores: Stores, depth: PipelineDepth, file: Pipeline | None, is_any_broken: bool) -> Standing:
@@ -189,6 +191,8 @@ def _late_note(config: Config, events: int, now_ms: int) -> str:
 def _show(found: Queue, site: str, out: Console) -> None:
     head = Text.assemble((plain(site), "bold"), f"  {moment(found.now_ms)} UTC  accepted up to #{found.accepted_to:,}")
     out.print(head, soft_wrap=True)
+    if absence := found.running.sentence():
+        out.print(Text(absence, "bold red"), soft_wrap=True)
     out.print(_resolver(found), soft_wrap=True)
     out.print()
     if not found.standings:
@@ -257,6 +261,7 @@ def _cell(name: str, count: int, age: str | None) -> Text:
 def _json(found: Queue) -> dict[str, object]:
     return {
         "at_ms": found.now_ms,
+        "running": found.running.told(),
         "accepted_to": found.accepted_to,
         "resolved_to": found.resolved_to,
         "resolver": {

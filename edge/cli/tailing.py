@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import click
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.text import Text
 from edge.app.folders import ledger_path
 from edge.cli.following import Accepted, Became, Follower, Item, Wanted
 from edge.cli.options import with_config
+from edge.cli.running import Absences
 from edge.cli.screen import as_json, console, plain
 from edge.cli.stores import Stores, Unavailable, check_pipeline, open_stores
 from edge.cli.surroundings import Surroundings, surroundings
@@ -78,13 +80,13 @@ def tail(
 async def _tail(config: Config, wanted: Wanted, back: int | None, show: Show, around: Surroundings | None) -> None:
     """Show items until there are no more (`around` None) or for ever; a store that is away is asked for again."""
     follower: Follower | None = None
-    has_told = False
+    has_told, absences = False, Absences(config.data_dir)
     while True:
         try:
             async with open_stores(config) as stores:
                 has_told = False
                 follower = follower or await _begin(stores, wanted, back)
-                if await _follow(stores, follower, show, around, _sameness(config)):
+                if await _follow(stores, follower, show, around, _Beside(_sameness(config), absences)):
                     return
         except Unavailable as error:
             if around is None:
@@ -93,6 +95,14 @@ async def _tail(config: Config, wanted: Wanted, back: int | None, show: Show, ar
                 console(is_error=True).print(f"waiting: {error.message}", style="yellow", soft_wrap=True)
             has_told = True
             await around.pause(POLL_S)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What else is looked at: whether the ledger's file is the one that was opened, and what does not run."""
+
+    is_same: Callable[[], bool]
+    absences: Absences
 
 
 def _sameness(config: Config) -> Callable[[], bool]:
@@ -115,14 +125,14 @@ async def _begin(stores: Stores, wanted: Wanted, back: int | None) -> Follower:
     return Follower(after, wanted)
 
 
-async def _follow(
-    stores: Stores, follower: Follower, show: Show, around: Surroundings | None, is_same: Callable[[], bool]
-) -> bool:
+async def _follow(stores: Stores, follower: Follower, show: Show, around: Surroundings | None, beside: _Beside) -> bool:
     """Show items; False when the files are others by now, True when there are no more and nobody waits for them."""
     stalled = 0
     while True:
-        if not is_same():
+        if not beside.is_same():
             return False
+        if news := beside.absences.news():
+            console(is_error=True).print(news, style="bold red", soft_wrap=True)
         items = await follower.poll(stores)
         for item in items:
             show(item)

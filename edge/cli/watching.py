@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from edge.cli.running import UNSEEN, Running, running_on
 from edge.cli.screen import as_json, console, plain
 from edge.cli.stores import Stores, Unavailable, open_stores
 from edge.cli.surroundings import Surroundings, surroundings
@@ -35,6 +36,7 @@ class Look:
     resolved_to: int
     depths: tuple[PipelineDepth, ...]
     oldest_ms: dict[str, int]
+    running: Running = UNSEEN
 
 
 @dataclass(slots=True)
@@ -119,7 +121,7 @@ async def _picture(config: Config, courses: Courses, around: Surroundings, out: 
     """Give the next picture; a ledger that is away for now is a line of text, and looked for again."""
     try:
         async with open_stores(config) as stores:
-            found = await look(stores, around.clock.now_ms())
+            found = replace(await look(stores, around.clock.now_ms()), running=running_on(config.data_dir))
     except Unavailable as error:
         return Text(f"waiting: {error.message}", "yellow")
     courses.add(found)
@@ -131,7 +133,7 @@ async def _watch_json(config: Config, every_s: float, around: Surroundings) -> N
     while True:
         try:
             async with open_stores(config) as stores:
-                found = await look(stores, around.clock.now_ms())
+                found = replace(await look(stores, around.clock.now_ms()), running=running_on(config.data_dir))
         except Unavailable as error:
             if error.message != told:
                 click.echo(f"waiting: {error.message}", err=True)
@@ -168,7 +170,9 @@ def picture(found: Look, courses: Courses, site: str, width: int) -> Group:
         (sparkline(courses.accepted, plot), "blue"),
         (f"  {unresolved:,} not resolved" if unresolved else "", "yellow"),
     )
-    return Group(head, Text(), _table(found, courses, plot))
+    absence = found.running.sentence()
+    missing = [Text(absence, "bold red")] if absence else []
+    return Group(head, *missing, Text(), _table(found, courses, plot))
 
 
 def _table(found: Look, courses: Courses, plot: int) -> Table:
@@ -204,6 +208,7 @@ def _lines(depth: PipelineDepth, course: Course, plot: int) -> list[Sequence[Ren
 def _json(found: Look, courses: Courses) -> dict[str, object]:
     return {
         "at_ms": found.at_ms,
+        "running": found.running.told(),
         "accepted_per_s": courses.accepted[-1],
         "unresolved": found.accepted_to - found.resolved_to,
         "pipelines": [

@@ -8,7 +8,7 @@ import pytest
 from edge.delivery import Fate, Response
 from edge.pipeline import compile_pipeline
 from tests.backroom import DENIED, PIPELINE, Backroom
-from tests.component.world import World, build, write_files
+from tests.component.world import World, build, served, write_files
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def test_the_table_says_what_stands_where_and_since_when(world: World) -> None:
-    assert world.lines("queue") == [
+    with served(world.folder):
+        lines = world.lines("queue")
+    assert lines == [
         "shop  2026-11-18 11:12:17.000 UTC  accepted up to #13",
         "the resolver is 1 behind, the oldest for 5 s",
         "",
@@ -118,7 +120,8 @@ def test_a_disabled_pipeline_and_a_healthy_head(tmp_path: Path) -> None:
         await room.close()
 
     asyncio.run(fill())
-    lines = world.lines("queue")
+    with served(tmp_path):
+        lines = world.lines("queue")
     assert lines[1] == "the resolver is at the head"
     assert "klaviyo: disabled: events are skipped" in lines
 

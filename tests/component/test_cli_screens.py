@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.backroom import Backroom
-from tests.component.world import REFUSAL, World, build, live, write_files
+from tests.component.world import REFUSAL, World, build, live, served, write_files
 from tests.screen import Screen
 
 TERMINAL = {"COLUMNS": "80", "LINES": "24", "TERM": "xterm-256color", "FORCE_COLOR": "1", "NO_COLOR": None}
@@ -58,7 +58,7 @@ def test_no_line_of_a_verb_is_longer_than_the_terminal_is_wide(world: World, arg
                 "view_item": "1",
             },
         ),
-        (("queue",), {"1 behind": YELLOW, "archive": "1", "klaviyo": "1"}),
+        (("queue",), {"service": BOLD_RED, "1 behind": YELLOW, "archive": "1", "klaviyo": "1"}),
         (("queue", "--balance"), {"It balances": GREEN}),
         (("why", "delivered-1"), {"delivered 2026": GREEN}),
         (("why", "withheld-1"), {"withheld": MAGENTA}),
@@ -106,7 +106,8 @@ def test_a_watch_draws_each_picture_over_the_one_before_and_leaves_the_terminal_
         world.clock.advance(10)
         await left.pop(0)(rooms[0])
 
-    screen = seen(world, "queue", "--watch", pause=pause)
+    with served(world.folder):
+        screen = seen(world, "queue", "--watch", pause=pause)
     pictures = [[line for line in picture if line] for picture in screen.pictures]
     assert pictures == [
         [

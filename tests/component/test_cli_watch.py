@@ -10,7 +10,7 @@ from edge.cli.watching import Course, Courses, Look, sparkline
 from edge.delivery import Response
 from edge.ledger.looking import PipelineDepth
 from tests.backroom import Backroom
-from tests.component.world import REFUSAL, World, build, write_files
+from tests.component.world import REFUSAL, World, build, served, write_files
 
 Step = Callable[[Backroom], Awaitable[object]]
 
@@ -28,7 +28,8 @@ def watch(world: World, *steps: Step, arguments: tuple[str, ...] = ()) -> list[s
         world.clock.advance(10)
         await left.pop(0)(rooms[0])
 
-    result = world.edge("queue", "--watch", *arguments, pause=pause)
+    with served(world.folder):
+        result = world.edge("queue", "--watch", *arguments, pause=pause)
     assert result.exit_code == 0, result.output
     return [line.rstrip() for line in result.output.splitlines() if line.strip()]
 

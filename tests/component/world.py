@@ -2,13 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
 
+from edge.app.lock import take_lock
 from edge.cli import main
 from edge.cli.surroundings import Surroundings
 from edge.delivery import Request, Response
@@ -76,6 +79,17 @@ def write_files(folder: Path) -> World:
     (folder / "pipelines/klaviyo.yaml").write_text(PIPELINE)
     (folder / "pipelines/archive.yaml").write_text(ARCHIVE)
     return World(folder)
+
+
+@contextmanager
+def served(folder: Path, *roles: str) -> Iterator[None]:
+    """Let it look as if roles ran on a folder: their locks are held; all of them where none is named."""
+    locks = [take_lock(folder, role) for role in roles or ("collector", "drainer")]
+    try:
+        yield
+    finally:
+        for lock in locks:
+            os.close(lock)
 
 
 def build(folder: Path) -> World:
