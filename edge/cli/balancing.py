@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from edge.cli.figures import Column, fitted, name_of
 from edge.cli.screen import as_json, console, plain, print_trimmed
 from edge.cli.spans import read_moment
 from edge.cli.stores import open_stores
@@ -46,18 +46,8 @@ def _show(found: Balance, since_ms: int, until_ms: int, out: Console) -> None:
     if not found.accepted:
         out.print("Nothing was accepted then.")
         return
-    columns = _columns(found)
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    table.add_column("pipeline", no_wrap=True, overflow="ellipsis", max_width=24)
-    for label, _ in columns:
-        table.add_column(label, justify="right")
-    for at, one in enumerate(found.pipelines):
-        counts = [
-            Text(f"{each[at]:,}" if each[at] else "·", "bold red" if label == "missing" else "")
-            for label, each in columns
-        ]
-        table.add_row(plain(one.name, 24), *counts)
-    print_trimmed(out, table)
+    for table in fitted([name_of(one.name) for one in found.pipelines], _columns(found), out.width):
+        print_trimmed(out, table)
     out.print()
     for one in found.pipelines:
         for line in _uneven(one):
@@ -66,7 +56,7 @@ def _show(found: Balance, since_ms: int, until_ms: int, out: Console) -> None:
         out.print(Text("It balances: every accepted event stands at exactly one fate in every pipeline.", "green"))
 
 
-def _columns(found: Balance) -> list[tuple[str, list[int]]]:
+def _columns(found: Balance) -> list[Column]:
     """Give the table's columns: what, and how many in each pipeline; of those with any."""
     pipelines = found.pipelines
     columns = [("accepted", [found.accepted] * len(pipelines)), ("duplicate", [found.duplicates] * len(pipelines))]
@@ -74,7 +64,11 @@ def _columns(found: Balance) -> list[tuple[str, list[int]]]:
     columns.append(("unreached", [one.not_reached for one in pipelines]))
     columns.append(("before", [one.before_it_began for one in pipelines]))
     columns.append(("missing", [one.missing for one in pipelines]))
-    return [column for column in columns if any(column[1])]
+    return [Column(label, [_cell(label, count) for count in each]) for label, each in columns if any(each)]
+
+
+def _cell(label: str, count: int) -> Text:
+    return Text(f"{count:,}" if count else "·", "bold red" if label == "missing" else "")
 
 
 def _uneven(one: PipelineBalance) -> list[str]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from edge.app.folders import spool_settings
 from edge.cli.balancing import balance
+from edge.cli.figures import Column, fitted, name_of
 from edge.cli.options import with_config
 from edge.cli.pipeline_files import load_leniently
 from edge.cli.running import UNSEEN, Running, running_on
@@ -35,8 +36,6 @@ from edge.spool.segment import list_segments
 ALL_WITHHELD_AT = 100
 OPEN = (Fate.WAITING, Fate.HELD)
 ENDED = (Fate.DELIVERED, Fate.WITHHELD, Fate.UNMAPPED, Fate.SKIPPED, Fate.EXPIRED, Fate.DEAD)
-WIDE = 100
-DISPENSABLE = (Fate.SKIPPED, Fate.EXPIRED)
 AFTERWARDS_DAYS = 7
 RARE = (Fate.ERASED, Fate.DAMAGED)
 STYLES = {Fate.DELIVERED: "green", Fate.WAITING: "yellow", Fate.HELD: "cyan", Fate.DEAD: "bold red"}
@@ -198,7 +197,8 @@ def _show(found: Queue, site: str, out: Console) -> None:
     if not found.standings:
         out.print("No pipeline has started, so nothing is delivered.")
     else:
-        print_trimmed(out, _table(found, out.width))
+        for table in _tables(found, out.width):
+            print_trimmed(out, table)
     for standing in found.standings:
         if standing.asked:
             told = f"{standing.asked:,} of the held wait for an answer about consent"
@@ -228,27 +228,18 @@ def _resolver(found: Queue) -> Text:
     return Text(f"the resolver is {behind:,} behind{since}", "yellow")
 
 
-def _table(found: Queue, width: int) -> Table:
-    """Give the table; a narrow terminal goes without the columns that are all empty."""
+def _tables(found: Queue, width: int) -> list[Table]:
     rare = [fate for fate in RARE if any(standing.depth.events.get(fate) for standing in found.standings)]
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    table.add_column("pipeline", no_wrap=True, overflow="ellipsis", max_width=24)
-    names = ["behind", *OPEN, *ENDED, *rare]
-    if width < WIDE:
-        names = [name for name in names if name not in DISPENSABLE or _has_any(found, name)]
-    for name in names:
-        table.add_column(str(name), justify="right", no_wrap=True)
-    for standing in found.standings:
-        counts = {"behind": standing.depth.behind, **standing.depth.events}
-        ages = {name: span(found.now_ms - since_ms) for name, since_ms in standing.since_ms.items()}
-        style = "bold red" if standing.depth.paused else "bold"
-        cells = [_cell(name, counts.get(name, 0), ages.get(name)) for name in names]
-        table.add_row(Text(plain(standing.depth.name), style), *cells)
-    return table
+    names = [name_of(one.depth.name, "bold red" if one.depth.paused else "bold") for one in found.standings]
+    columns = [_column(found, str(name)) for name in ("behind", *OPEN, *ENDED, *rare)]
+    return fitted(names, columns, width)
 
 
-def _has_any(found: Queue, name: str) -> bool:
-    return any(standing.depth.events.get(name) for standing in found.standings)
+def _column(found: Queue, name: str) -> Column:
+    counts = [{"behind": one.depth.behind, **one.depth.events}.get(name, 0) for one in found.standings]
+    since = [one.since_ms.get(name) for one in found.standings]
+    ages = [span(found.now_ms - since_ms) if since_ms is not None else None for since_ms in since]
+    return Column(name, [_cell(name, *one) for one in zip(counts, ages, strict=True)], is_empty=not any(counts))
 
 
 def _cell(name: str, count: int, age: str | None) -> Text:
