@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from edge.cli.idle import QUIET
 from edge.cli.stores import Stores, event_of
 from edge.delivery import OPEN_FATES, Fate
 from edge.event import ALIASES, Event
@@ -18,16 +19,24 @@ MAX_WATCHED = 200
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events and deliveries are asked for; None asks for all."""
+    """Which events and deliveries are asked for; None asks for all.
+
+    Of the `idle` pipelines only what is more than an event that goes nowhere.
+    """
 
     event: str | None = None
     visitor: str | None = None
     pipeline: str | None = None
     fates: frozenset[Fate] = frozenset()
+    idle: frozenset[str] = frozenset()
 
     def has_fate(self, fate: Fate | None) -> bool:
         """Tell whether a delivery of this fate is asked for."""
         return not self.fates or fate in self.fates
+
+    def has(self, fate: PipelineFate) -> bool:
+        """Tell whether a delivery is of a pipeline that is asked for, and no mere passing through a disabled one."""
+        return self.pipeline in (None, fate.pipeline) and not (fate.pipeline in self.idle and fate.fate in QUIET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,7 @@ class Follower:
 
     async def _news_of(self, stores: Stores, watched: _Watched) -> list[Item]:
         fates = await stores.ledger.fates(watched.accepted.entry)
-        asked = [fate for fate in fates if self._wanted.pipeline in (None, fate.pipeline)]
+        asked = [fate for fate in fates if self._wanted.has(fate)]
         news = tuple(
             fate
             for fate in asked

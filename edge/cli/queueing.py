@@ -13,6 +13,7 @@ from rich.text import Text
 from edge.app.folders import spool_settings
 from edge.cli.balancing import balance
 from edge.cli.figures import Column, fitted, name_of
+from edge.cli.idle import idle_line, is_quiet
 from edge.cli.options import with_config
 from edge.cli.pipeline_files import load_leniently
 from edge.cli.running import UNSEEN, Running, running_on
@@ -46,7 +47,7 @@ class Standing:
     """One pipeline; `since_ms` has, for behind, waiting and held, when the oldest of them was accepted.
 
     `asked` of the held events wait for an answer about consent. `afterwards` is what the vendor said of what was
-    delivered in the last seven days.
+    delivered in the last seven days. `is_idle`: it is disabled, and nothing ever moved in it.
     """
 
     depth: PipelineDepth
@@ -54,6 +55,7 @@ class Standing:
     notes: tuple[str, ...]
     asked: int = 0
     afterwards: Afterwards = field(default_factory=Afterwards)
+    is_idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,9 @@ async def _standing(stores: Stores, depth: PipelineDepth, file: Pipeline | None,
         for entry in await stores.ledger.by_seqs([seq] if seq is not None else []):
             since[fate] = entry.received_at_ms
     asked = await stores.ledger.held_for_consent(depth.name) if depth.events.get(Fate.HELD) else 0
-    return Standing(depth, since, tuple(_notes(depth, file, is_any_broken)), asked)
+    notes = tuple(_notes(depth, file, is_any_broken))
+    is_idle = file is not None and not file.is_enabled and is_quiet(depth)
+    return Standing(depth, since, notes, asked, is_idle=is_idle)
 
 
 async def _accepted_after(stores: Stores, seq: int) -> int | None:
@@ -196,9 +200,10 @@ def _show(found: Queue, site: str, out: Console) -> None:
     out.print()
     if not found.standings:
         out.print("No pipeline has started, so nothing is delivered.")
-    else:
-        for table in _tables(found, out.width):
-            print_trimmed(out, table)
+    for table in _tables([one for one in found.standings if not one.is_idle], found.now_ms, out.width):
+        print_trimmed(out, table)
+    if idle := [one.depth.name for one in found.standings if one.is_idle]:
+        out.print(idle_line(idle))
     for standing in found.standings:
         if standing.asked:
             told = f"{standing.asked:,} of the held wait for an answer about consent"
@@ -215,7 +220,8 @@ def _by_note(standings: Sequence[Standing]) -> dict[str, list[str]]:
     """Give each note once, with the pipelines that it is about."""
     found: dict[str, list[str]] = {}
     for standing in standings:
-        for note in (*standing.notes, *_afterwards_notes(standing.afterwards)):
+        notes = () if standing.is_idle else standing.notes
+        for note in (*notes, *_afterwards_notes(standing.afterwards)):
             found.setdefault(note, []).append(plain(standing.depth.name))
     return found
 
@@ -228,17 +234,19 @@ def _resolver(found: Queue) -> Text:
     return Text(f"the resolver is {behind:,} behind{since}", "yellow")
 
 
-def _tables(found: Queue, width: int) -> list[Table]:
-    rare = [fate for fate in RARE if any(standing.depth.events.get(fate) for standing in found.standings)]
-    names = [name_of(one.depth.name, "bold red" if one.depth.paused else "bold") for one in found.standings]
-    columns = [_column(found, str(name)) for name in ("behind", *OPEN, *ENDED, *rare)]
+def _tables(standings: Sequence[Standing], now_ms: int, width: int) -> list[Table]:
+    if not standings:
+        return []
+    rare = [fate for fate in RARE if any(standing.depth.events.get(fate) for standing in standings)]
+    names = [name_of(one.depth.name, "bold red" if one.depth.paused else "bold") for one in standings]
+    columns = [_column(standings, str(name), now_ms) for name in ("behind", *OPEN, *ENDED, *rare)]
     return fitted(names, columns, width)
 
 
-def _column(found: Queue, name: str) -> Column:
-    counts = [{"behind": one.depth.behind, **one.depth.events}.get(name, 0) for one in found.standings]
-    since = [one.since_ms.get(name) for one in found.standings]
-    ages = [span(found.now_ms - since_ms) if since_ms is not None else None for since_ms in since]
+def _column(standings: Sequence[Standing], name: str, now_ms: int) -> Column:
+    counts = [{"behind": one.depth.behind, **one.depth.events}.get(name, 0) for one in standings]
+    since = [one.since_ms.get(name) for one in standings]
+    ages = [span(now_ms - since_ms) if since_ms is not None else None for since_ms in since]
     return Column(name, [_cell(name, *one) for one in zip(counts, ages, strict=True)], is_empty=not any(counts))
 
 

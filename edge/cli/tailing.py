@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from edge.app.folders import ledger_path
 from edge.cli.following import Accepted, Became, Follower, Item, Wanted
+from edge.cli.idle import Disabled, idle_among
 from edge.cli.options import with_config
 from edge.cli.running import Absences
 from edge.cli.screen import as_json, console, plain
@@ -67,8 +68,13 @@ def tail(
     lines: int,
     once: bool,
 ) -> None:
-    """Follow accepted events and their deliveries until Ctrl-C. Times are UTC; `edge why` takes the # number."""
-    wanted = Wanted(event_name, visitor, pipeline, frozenset(map(Fate, fates)))
+    """Follow accepted events and their deliveries until Ctrl-C. Times are UTC; `edge why` takes the # number.
+
+    What goes nowhere because its pipeline is disabled is left out, but for --json, --pipeline and --fate.
+    """
+    hides_idle = not (is_json or pipeline or fates)
+    disabled = Disabled(config).names() if hides_idle else frozenset[str]()
+    wanted = Wanted(event_name, visitor, pipeline, frozenset(map(Fate, fates)), disabled)
     back = None if from_start else 0 if from_start is False else lines
     show = _show_json if is_json else _shower(console(), surroundings())
     try:
@@ -122,6 +128,7 @@ def _file_of(config: Config) -> tuple[int, int] | None:
 async def _begin(stores: Stores, wanted: Wanted, back: int | None) -> Follower:
     await check_pipeline(stores, wanted.pipeline)
     after = 0 if back is None else max(0, await stores.ledger.resolved_to() - back)
+    wanted = replace(wanted, idle=idle_among(await stores.ledger.depths(), wanted.idle))
     return Follower(after, wanted)
 
 

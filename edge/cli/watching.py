@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from edge.cli.idle import Disabled, idle_among, idle_line
 from edge.cli.running import UNSEEN, Running, running_on
 from edge.cli.screen import as_json, console, plain
 from edge.cli.stores import Stores, Unavailable, open_stores
@@ -29,7 +30,10 @@ OUTCOMES = ((Fate.DELIVERED, "green"), (Fate.WITHHELD, "magenta"), (Fate.DEAD, "
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The queue at one moment; `oldest_ms` is when each pipeline's oldest open event was accepted."""
+    """The queue at one moment; `oldest_ms` is when each pipeline's oldest open event was accepted.
+
+    `idle` pipelines are disabled, and nothing ever moved in them.
+    """
 
     at_ms: int
     accepted_to: int
@@ -37,6 +41,7 @@ class Look:
     depths: tuple[PipelineDepth, ...]
     oldest_ms: dict[str, int]
     running: Running = UNSEEN
+    idle: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -106,25 +111,27 @@ def watch(config: Config, every_s: float, *, is_json: bool) -> None:
 
 async def _watch(config: Config, every_s: float, around: Surroundings) -> None:
     """Draw over the picture before on a terminal, below it elsewhere."""
-    courses, out = Courses(), console()
+    courses, disabled, out = Courses(), Disabled(config), console()
     if not out.is_terminal:
         while True:
-            out.print(await _picture(config, courses, around, out), soft_wrap=True)
+            out.print(await _picture(config, courses, disabled, around, out), soft_wrap=True)
             await around.pause(every_s)
     with Live(console=out, auto_refresh=False, screen=True, vertical_overflow="crop") as live:
         while True:
-            live.update(await _picture(config, courses, around, out), refresh=True)
+            live.update(await _picture(config, courses, disabled, around, out), refresh=True)
             await around.pause(every_s)
 
 
-async def _picture(config: Config, courses: Courses, around: Surroundings, out: Console) -> RenderableType:
+async def _picture(
+    config: Config, courses: Courses, disabled: Disabled, around: Surroundings, out: Console
+) -> RenderableType:
     """Give the next picture; a ledger that is away for now is a line of text, and looked for again."""
     try:
-        async with open_stores(config) as stores:
-            found = replace(await look(stores, around.clock.now_ms()), running=running_on(config.data_dir))
+        found = await _look(config, around)
     except Unavailable as error:
         return Text(f"waiting: {error.message}", "yellow")
     courses.add(found)
+    found = replace(found, idle=idle_among(found.depths, disabled.names()))
     return picture(found, courses, plain(config.site.name), out.width)
 
 
@@ -132,8 +139,7 @@ async def _watch_json(config: Config, every_s: float, around: Surroundings) -> N
     courses, told = Courses(), ""
     while True:
         try:
-            async with open_stores(config) as stores:
-                found = replace(await look(stores, around.clock.now_ms()), running=running_on(config.data_dir))
+            found = await _look(config, around)
         except Unavailable as error:
             if error.message != told:
                 click.echo(f"waiting: {error.message}", err=True)
@@ -143,6 +149,11 @@ async def _watch_json(config: Config, every_s: float, around: Surroundings) -> N
             told = ""
             click.echo(as_json(_json(found, courses)))
         await around.pause(every_s)
+
+
+async def _look(config: Config, around: Surroundings) -> Look:
+    async with open_stores(config) as stores:
+        return replace(await look(stores, around.clock.now_ms()), running=running_on(config.data_dir))
 
 
 async def look(stores: Stores, now_ms: int) -> Look:
@@ -172,7 +183,8 @@ def picture(found: Look, courses: Courses, site: str, width: int) -> Group:
     )
     absence = found.running.sentence()
     missing = [Text(absence, "bold red")] if absence else []
-    return Group(head, *missing, Text(), _table(found, courses, plot))
+    idle = [idle_line(sorted(found.idle))] if found.idle else []
+    return Group(head, *missing, Text(), _table(found, courses, plot), *idle)
 
 
 def _table(found: Look, courses: Courses, plot: int) -> Table:
@@ -180,7 +192,7 @@ def _table(found: Look, courses: Courses, plot: int) -> Table:
     table.add_column("pipeline", no_wrap=True, overflow="ellipsis", max_width=20)
     for name in ("", "now", "", "oldest"):
         table.add_column(name, justify="right" if name != "" else "left", no_wrap=True)
-    for depth in found.depths:
+    for depth in (one for one in found.depths if one.name not in found.idle):
         course = courses.of[depth.name]
         for index, row in enumerate(_lines(depth, course, plot)):
             title = Text(plain(depth.name) if not index else "", "bold red" if depth.paused else "bold")

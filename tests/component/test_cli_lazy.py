@@ -68,8 +68,11 @@ def test_another_word_is_wrong_use_and_names_none() -> None:
     ("modules", "read"),
     [
         (["edge.cli"], []),
-        (["edge.cli.tailing", "edge.cli.dead_letters", "edge.cli.watching", "edge.cli.balancing"], ["rich", "yaml"]),
-        (["edge.cli.queueing", "edge.cli.explaining", "edge.cli.identity"], ["jmespath", "rich", "yaml"]),
+        (["edge.cli.dead_letters", "edge.cli.balancing"], ["rich", "yaml"]),
+        (
+            ["edge.cli.queueing", "edge.cli.tailing", "edge.cli.explaining", "edge.cli.identity"],
+            ["jmespath", "rich", "yaml"],
+        ),
         (["edge.cli.serving"], ["aiohttp", "jmespath", "prometheus_client", "rich", "uvloop", "watchfiles", "yaml"]),
     ],
     ids=["none", "ledger alone", "pipelines too", "the service"],

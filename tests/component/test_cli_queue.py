@@ -123,7 +123,12 @@ def test_a_disabled_pipeline_and_a_healthy_head(tmp_path: Path) -> None:
     with served(tmp_path):
         lines = world.lines("queue")
     assert lines[1] == "the resolver is at the head"
-    assert "klaviyo: disabled: events are skipped" in lines
+    assert lines[2:] == [
+        "",
+        "disabled: klaviyo",
+        "archive: has a file and never ran; it starts with the next `edge serve`",
+    ]
+    assert world.json("queue")["pipelines"][0]["notes"] == ["disabled: events are skipped"]
 
 
 def test_what_holds_of_several_pipelines_is_said_once(tmp_path: Path) -> None:
