@@ -38,6 +38,7 @@ ALL_WITHHELD_AT = 100
 OPEN = (Fate.WAITING, Fate.HELD)
 ENDED = (Fate.DELIVERED, Fate.WITHHELD, Fate.UNMAPPED, Fate.SKIPPED, Fate.EXPIRED, Fate.DEAD)
 AFTERWARDS_DAYS = 7
+REASON_CHARS = 100
 RARE = (Fate.ERASED, Fate.DAMAGED)
 STYLES = {Fate.DELIVERED: "green", Fate.WAITING: "yellow", Fate.HELD: "cyan", Fate.DEAD: "bold red"}
 
@@ -126,7 +127,8 @@ async def _standing(stores: Stores, depth: PipelineDepth, file: Pipeline | None,
         for entry in await stores.ledger.by_seqs([seq] if seq is not None else []):
             since[fate] = entry.received_at_ms
     asked = await stores.ledger.held_for_consent(depth.name) if depth.events.get(Fate.HELD) else 0
-    notes = tuple(_notes(depth, file, is_any_broken))
+    reason = await stores.ledger.reason_of_oldest(depth.name) if depth.events.get(Fate.WAITING) else ""
+    notes = tuple(_notes(depth, file, is_any_broken, reason))
     is_idle = file is not None and not file.is_enabled and is_quiet(depth)
     return Standing(depth, since, notes, asked, is_idle=is_idle)
 
@@ -137,10 +139,12 @@ async def _accepted_after(stores: Stores, seq: int) -> int | None:
     return event.received_at_ms if event is not None else None
 
 
-def _notes(depth: PipelineDepth, file: Pipeline | None, is_any_broken: bool) -> list[str]:
+def _notes(depth: PipelineDepth, file: Pipeline | None, is_any_broken: bool, reason: str) -> list[str]:
     notes = []
     if depth.paused:
         notes.append(f"paused, its credentials are refused ({plain(depth.paused)}); one event is tried every 15 min")
+    elif reason:
+        notes.append(f"the oldest that waits last said: {plain(reason, REASON_CHARS)}")
     if file is None:
         broken = "no file that can be read has this name; a running service goes on as before, see `edge check`"
         notes.append(broken if is_any_broken else "no file has this name any more")

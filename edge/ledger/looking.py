@@ -47,6 +47,10 @@ SELECT min(seq) FROM held INDEXED BY held_seq WHERE pipeline = (SELECT id FROM p
 OLDEST_WAITING = """
 SELECT min(seq) FROM waiting INDEXED BY waiting_seq WHERE pipeline = (SELECT id FROM pipeline WHERE name = ?)
 """
+REASON_OF_OLDEST = """
+SELECT reason FROM waiting INDEXED BY waiting_seq WHERE pipeline = (SELECT id FROM pipeline WHERE name = ?)
+ORDER BY seq LIMIT 1
+"""
 BROWSERS_OF = """
 SELECT browser, min(id) AS first FROM visitor WHERE person IN ({}) GROUP BY browser ORDER BY first
 """
@@ -236,6 +240,11 @@ class LedgerView:
     async def oldest_waiting(self, pipeline: str) -> int | None:
         """Give the lowest sequence number that waits in a pipeline."""
         return await self._one(OLDEST_WAITING, pipeline)
+
+    async def reason_of_oldest(self, pipeline: str) -> str:
+        """Give why the event of the lowest number waits in a pipeline; "" where none does or nothing is known."""
+        rows = await fetch(self._db, REASON_OF_OLDEST, (pipeline,))
+        return str(rows[0][0]) if rows else ""
 
     async def first_of_order(self, order_key: bytes) -> int | None:
         """Give the event that reported an order first."""

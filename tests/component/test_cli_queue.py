@@ -27,6 +27,7 @@ def test_the_table_says_what_stands_where_and_since_when(world: World) -> None:
         "archive       ·       ·     ·         ·        ·        ·       ·       ·    ·",
         "klaviyo       1       1     1         2        1        3       ·       ·    1",
         "           35 s   4 min 5 min",
+        "klaviyo: the oldest that waits last said: 503",
     ]
 
 
@@ -54,7 +55,7 @@ def test_json_says_the_same_in_numbers(world: World) -> None:
         "oldest_each_s": {"behind": 35.0, "waiting": 277.0, "held": 337.0},
         "held_for_consent": 0,
         "told_later": {"counted": 0, "refused": {}, "warned": {}, "untold": 0, "open": 0},
-        "notes": [],
+        "notes": ["the oldest that waits last said: 503"],
     }
 
 
