@@ -15,7 +15,7 @@ from edge.cli.balancing import balance
 from edge.cli.figures import Column, fitted, name_of
 from edge.cli.idle import idle_line, is_quiet
 from edge.cli.options import with_config
-from edge.cli.pipeline_files import load_leniently
+from edge.cli.pipeline_files import Loaded, broken_file_of, load_leniently
 from edge.cli.running import UNSEEN, Running, running_on
 from edge.cli.screen import as_json, console, plain, print_trimmed
 from edge.cli.spans import ACCEPTED, read_every_s
@@ -101,11 +101,10 @@ def queue(
 
 async def _look(config: Config, now_ms: int) -> Queue:
     files = load_leniently(files_of(config.pipelines), os.environ)
-    broken = {problem.file for problem in files.problems}
     async with open_stores(config) as stores:
         resolved = await stores.ledger.resolved_to()
         depths = await stores.ledger.depths()
-        standings = [await _standing(stores, depth, files.pipelines.get(depth.name), bool(broken)) for depth in depths]
+        standings = [await _standing(stores, depth, files) for depth in depths]
         afterwards = await stores.ledger.told_later(now_ms - AFTERWARDS_DAYS * 86_400_000)
         standings = [replace(one, afterwards=afterwards.get(one.depth.name, one.afterwards)) for one in standings]
         last = max(resolved, await stores.spool.last_seq())
@@ -118,7 +117,7 @@ async def _look(config: Config, now_ms: int) -> Queue:
     return Queue(now_ms, last, resolved, unresolved_ms, tuple(standings), not_started, tuple(erasures), running)
 
 
-async def _standing(stores: Stores, depth: PipelineDepth, file: Pipeline | None, is_any_broken: bool) -> Standing:
+async def _standing(stores: Stores, depth: PipelineDepth, files: Loaded) -> Standing:
     since: dict[str, int] = {}
     if depth.behind and (behind_ms := await _accepted_after(stores, depth.cursor)) is not None:
         since["behind"] = behind_ms
@@ -128,7 +127,8 @@ async def _standing(stores: Stores, depth: PipelineDepth, file: Pipeline | None,
             since[fate] = entry.received_at_ms
     asked = await stores.ledger.held_for_consent(depth.name) if depth.events.get(Fate.HELD) else 0
     reason = await stores.ledger.reason_of_oldest(depth.name) if depth.events.get(Fate.WAITING) else ""
-    notes = tuple(_notes(depth, file, is_any_broken, reason))
+    file = files.pipelines.get(depth.name)
+    notes = tuple(_notes(depth, file, broken_file_of(depth.name, files.problems), reason))
     is_idle = file is not None and not file.is_enabled and is_quiet(depth)
     return Standing(depth, since, notes, asked, is_idle=is_idle)
 
@@ -139,15 +139,15 @@ async def _accepted_after(stores: Stores, seq: int) -> int | None:
     return event.received_at_ms if event is not None else None
 
 
-def _notes(depth: PipelineDepth, file: Pipeline | None, is_any_broken: bool, reason: str) -> list[str]:
+def _notes(depth: PipelineDepth, file: Pipeline | None, broken: str, reason: str) -> list[str]:
     notes = []
     if depth.paused:
         notes.append(f"paused, its credentials are refused ({plain(depth.paused)}); one event is tried every 15 min")
     elif reason:
         notes.append(f"the oldest that waits last said: {plain(reason, REASON_CHARS)}")
     if file is None:
-        broken = "no file that can be read has this name; a running service goes on as before, see `edge check`"
-        notes.append(broken if is_any_broken else "no file has this name any more")
+        told = f"{plain(broken)}, see `edge check`; what ran before goes on"
+        notes.append(told if broken else "no file has this name any more")
     elif not file.is_enabled:
         notes.append("disabled: events are skipped")
     others = [count for fate, count in depth.events.items() if fate not in (Fate.WITHHELD, Fate.UNMAPPED)]

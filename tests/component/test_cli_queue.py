@@ -142,3 +142,25 @@ def test_what_holds_of_several_pipelines_is_said_once(tmp_path: Path) -> None:
 
     asyncio.run(fill())
     assert "first, second: no file has this name any more" in world.lines("queue")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "note"),
+    [
+        ("klaviyo.yaml", PIPELINE + "colour: red\nshape: round\n", "klaviyo.yaml has 2 problems"),
+        ("vendor.yaml", "name: 'klaviyo'\nevents: {\n", "vendor.yaml has 1 problem"),
+        ("klaviyo.yaml", "events: {\n", "klaviyo.yaml has 1 problem"),
+        ("other.yaml", "name: other\nevents: {\n", "no file that can be read has this name; other.yaml has 1 problem"),
+    ],
+)
+def test_a_file_with_mistakes_is_named_with_their_number(tmp_path: Path, file: str, text: str, note: str) -> None:
+    world = write_files(tmp_path)
+
+    async def fill() -> None:
+        room = await Backroom.open(tmp_path, world.clock)
+        await room.close()
+
+    asyncio.run(fill())
+    (tmp_path / "pipelines/klaviyo.yaml").unlink()
+    (tmp_path / "pipelines" / file).write_text(text)
+    assert f"klaviyo: {note}, see `edge check`; what ran before goes on" in world.lines("queue")
