@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edge.cli.figures import Column, fitted, name_of
-from edge.cli.screen import as_json, console, plain, print_trimmed
+from edge.cli.screen import as_json, console, counted, plain, print_trimmed
 from edge.cli.spans import read_moment
 from edge.cli.stores import open_stores
 from edge.cli.surroundings import surroundings
@@ -74,9 +74,13 @@ def _cell(label: str, count: int) -> Text:
 def _uneven(one: PipelineBalance) -> list[str]:
     lines = []
     if one.missing > 0:
-        lines.append(f"does not balance: {one.missing:,} events stand nowhere")
+        lines.append(
+            f"does not balance: {counted(one.missing, 'event')} {'stands' if one.missing == 1 else 'stand'} nowhere"
+        )
     if one.missing < 0:
-        lines.append(f"does not balance: {-one.missing:,} events count twice")
+        lines.append(
+            f"does not balance: {counted(-one.missing, 'event')} {'counts' if one.missing == -1 else 'count'} twice"
+        )
     if one.lost:
         lines.append(f"left open and kept nowhere: {', '.join(f'#{seq}' for seq in one.lost)}")
     return lines

@@ -16,7 +16,7 @@ from edge.cli.dead_filters import letter_filters
 from edge.cli.options import with_config
 from edge.cli.pipeline_files import load_leniently
 from edge.cli.progressing import follow_replays, tell_replays
-from edge.cli.screen import as_json, plain
+from edge.cli.screen import as_json, counted, plain
 from edge.cli.stores import check_pipeline, open_stores
 from edge.config import Config
 from edge.ledger.letters import LetterCount, Letters
@@ -82,7 +82,7 @@ def drop_dead(config: Config, ids: tuple[str, ...], wanted: Letters, is_all: boo
         _end(counts, is_json=is_json)
     if not is_json:
         for one in counts:
-            click.echo(f"{plain(one.pipeline)}: {one.letters:,} letters")
+            click.echo(f"{plain(one.pipeline)}: {counted(one.letters, 'letter')}")
         click.echo("Reason, request, answer and payload go. The journal still knows that these events died, and when.")
     if not yes:
         click.confirm(f"Drop {total:,} for good?", abort=True)
@@ -115,8 +115,8 @@ async def _count(config: Config, wanted: Letters) -> list[LetterCount]:
 def _show(counts: Sequence[LetterCount]) -> None:
     for one in counts:
         lost = f", {one.lost:,} cannot be sent: neither envelope nor payload is kept" if one.lost else ""
-        how = f"{one.anew:,} rendered anew, {one.as_was:,} as they were{lost}"
-        click.echo(f"{plain(one.pipeline)}: {one.letters:,} letters ({how})")
+        how = f"{one.anew:,} rendered anew, {one.as_was:,} as {'it was' if one.as_was == 1 else 'they were'}{lost}"
+        click.echo(f"{plain(one.pipeline)}: {counted(one.letters, 'letter')} ({how})")
 
 
 def _end(counts: Sequence[LetterCount], *, is_json: bool) -> None:

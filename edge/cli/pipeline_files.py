@@ -1,8 +1,6 @@
 """Pipeline files for looking at: one with an error or a variable that is not set must not hide the others."""
 
 import os
-import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +9,6 @@ from edge.cli.options import config_errors_exit
 from edge.config import Config
 from edge.errors import ConfigErrors, Problem
 from edge.pipeline import Pipeline, load_pipeline, load_pipelines
-
-_NAME_LINE = re.compile(r"""^name:[ \t]*["']?([\w-]+)""", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +40,6 @@ def load_leniently(files: Iterable[Path], environ: Mapping[str, str]) -> Loaded:
             pipelines.setdefault(pipeline.name, pipeline)
             unset |= dict.fromkeys(missing)
     return Loaded(pipelines, tuple(unset), tuple(problems))
-
-
-def broken_file_of(name: str, problems: Iterable[Problem]) -> str:
-    """Say which file with mistakes a pipeline has, and how many; where none names it, of all of them; "" for none."""
-    counts = Counter(problem.file for problem in problems)
-    named = [file for file in counts if _seems_of(name, Path(file))]
-    told = [f"{Path(file).name} has {_many(counts[file])}" for file in named or counts]
-    return f"{'' if named else 'no file that can be read has this name; '}{', '.join(told)}" if told else ""
-
-
-def _seems_of(name: str, file: Path) -> bool:
-    """Tell whether a file that cannot be compiled is a pipeline's: by its line of the name, else by its own name."""
-    try:
-        text = file.read_text("utf-8", "replace")
-    except OSError:
-        text = ""
-    told = _NAME_LINE.search(text)
-    return (told[1] if told else file.stem.replace("-", "_")) == name
-
-
-def _many(problems: int) -> str:
-    return f"{problems:,} problem{'s' if problems != 1 else ''}"
 
 
 def _load(file: Path, environ: Mapping[str, str]) -> tuple[Pipeline, list[str]]:

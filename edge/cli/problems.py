@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from edge.cli.screen import console, plain
+from edge.cli.screen import console, counted, plain
 from edge.errors import Problem
 from edge.secret import masked
 
@@ -75,10 +75,6 @@ def _tell_variables(problems: Iterable[Problem], out: Console) -> None:
 
 
 def _sum(problems: Collection[Problem], warnings: Collection[Problem]) -> str:
-    counts = [_counted(len(found), word) for found, word in ((problems, "problem"), (warnings, "warning")) if found]
+    counts = [counted(len(found), word) for found, word in ((problems, "problem"), (warnings, "warning")) if found]
     files = {problem.file for problem in (*problems, *warnings)}
-    return f"{' and '.join(counts)} in {_counted(len(files), 'file')}"
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    return f"{' and '.join(counts)} in {counted(len(files), 'file')}"

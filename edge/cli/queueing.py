@@ -12,10 +12,11 @@ from rich.text import Text
 
 from edge.app.folders import spool_settings
 from edge.cli.balancing import balance
+from edge.cli.broken_files import broken_file_of
 from edge.cli.figures import Column, fitted, name_of
 from edge.cli.idle import idle_line, is_quiet
 from edge.cli.options import with_config
-from edge.cli.pipeline_files import Loaded, broken_file_of, load_leniently
+from edge.cli.pipeline_files import Loaded, load_leniently
 from edge.cli.running import UNSEEN, Running, running_on
 from edge.cli.screen import as_json, console, plain, print_trimmed
 from edge.cli.spans import ACCEPTED, read_every_s
@@ -128,7 +129,8 @@ async def _standing(stores: Stores, depth: PipelineDepth, files: Loaded) -> Stan
     asked = await stores.ledger.held_for_consent(depth.name) if depth.events.get(Fate.HELD) else 0
     reason = await stores.ledger.reason_of_oldest(depth.name) if depth.events.get(Fate.WAITING) else ""
     file = files.pipelines.get(depth.name)
-    notes = tuple(_notes(depth, file, broken_file_of(depth.name, files.problems), reason))
+    waits = [f"the oldest that waits last said: {plain(reason, REASON_CHARS)}"] if reason and not depth.paused else []
+    notes = (*waits, *_notes(depth, file, broken_file_of(depth.name, files.problems)))
     is_idle = file is not None and not file.is_enabled and is_quiet(depth)
     return Standing(depth, since, notes, asked, is_idle=is_idle)
 
@@ -139,12 +141,10 @@ async def _accepted_after(stores: Stores, seq: int) -> int | None:
     return event.received_at_ms if event is not None else None
 
 
-def _notes(depth: PipelineDepth, file: Pipeline | None, broken: str, reason: str) -> list[str]:
+def _notes(depth: PipelineDepth, file: Pipeline | None, broken: str) -> list[str]:
     notes = []
     if depth.paused:
         notes.append(f"paused, its credentials are refused ({plain(depth.paused)}); one event is tried every 15 min")
-    elif reason:
-        notes.append(f"the oldest that waits last said: {plain(reason, REASON_CHARS)}")
     if file is None:
         told = f"{plain(broken)}, see `edge check`; what ran before goes on"
         notes.append(told if broken else "no file has this name any more")

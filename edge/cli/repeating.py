@@ -137,9 +137,11 @@ async def _wanted(
     return Stored(first, last, event, tuple(sorted(found.visitors)))
 
 
-def _show(counted: Counted, pipeline: str) -> None:
-    click.echo(f"{plain(pipeline)}: {counted.chosen:,} events go again, rendered anew, with the ids they had")
-    for why, events in sorted(counted.left_out.items()):
+def _show(found: Counted, pipeline: str) -> None:
+    again = "1 event goes again" if found.chosen == 1 else f"{found.chosen:,} events go again"
+    ids = "the id it had" if found.chosen == 1 else "the ids they had"
+    click.echo(f"{plain(pipeline)}: {again}, rendered anew, with {ids}")
+    for why, events in sorted(found.left_out.items()):
         if why != "other":
             click.echo(f"  left out {events:,}: {NOT_AGAIN[why]}")
 

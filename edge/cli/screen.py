@@ -47,6 +47,11 @@ def plain_lines(text: str) -> str:
     return _UNSEEN_BUT_LINES.sub("", _SEQUENCE.sub("", _STRING_SEQUENCE.sub("", text)))
 
 
+def counted(number: int, word: str) -> str:
+    """Give a number with its word: "1 event", "1,042 events"."""
+    return f"{number:,} {word}{'s' if number != 1 else ''}"
+
+
 def as_json(value: Any) -> str:
     """Give one line of JSON in which every unseen character is written as an escape; it reads back unchanged."""
     return _escaped(orjson.dumps(value, default=str).decode())

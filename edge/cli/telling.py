@@ -27,4 +27,5 @@ def next_try(fate: PipelineFate, paused: str | None, now_ms: int) -> list[str]:
     due = "is due now" if fate.due_at_ms <= now_ms else f"in {span(fate.due_at_ms - now_ms)}"
     if fate.reason == REPLAY and not fate.attempts:
         return [f"is to be sent again behind live traffic; the next try {due}"]
-    return [f"attempts: {made}; the next {due} ({moment(fate.due_at_ms)}); last said: {plain(fate.reason)}"]
+    at = f" ({moment(fate.due_at_ms)})" if fate.due_at_ms > now_ms else ""
+    return [f"attempts: {made}; the next {due}{at}; last said: {plain(fate.reason)}"]

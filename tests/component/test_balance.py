@@ -54,8 +54,8 @@ def test_a_window_is_a_part_of_the_sum(world: World) -> None:
         ("DELETE FROM waiting", "left open and kept nowhere: #11"),
         ("DELETE FROM held", "left open and kept nowhere: #1"),
         ("DELETE FROM page WHERE first = 1", "events stand nowhere"),
-        ("UPDATE page SET fates = '1h3u' || substr(fates, 3) WHERE first = 1", "count twice"),
-        ("DELETE FROM journal WHERE seq = 8", "1 events count twice"),
+        ("UPDATE page SET fates = '1h3u' || substr(fates, 3) WHERE first = 1", "1 event counts twice"),
+        ("DELETE FROM journal WHERE seq = 8", "1 event counts twice"),
         ("UPDATE pipeline SET cursor = 5 WHERE name = 'klaviyo'", "count twice"),
     ],
 )

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from edge.cli.figures import SHORT, Column, fitted
 from edge.cli.queueing import ENDED, OPEN, RARE
-from edge.cli.screen import print_trimmed
+from edge.cli.screen import counted, print_trimmed
 from tests.component.world import build, served
 
 
@@ -110,4 +110,13 @@ def test_an_erasure_mangles_no_table_at_80_columns(tmp_path: Path) -> None:
         "pipeline acc dup wait held deliv withh unmap erase unrea bef",
         "archive   13   2    ·    ·     ·     ·     ·     ·     1  10",
         "klaviyo   13   2    1    1     2     1     3     1     2   ·",
+    ]
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(number, "letter") for number in (0, 1, 2, 1_042)] == [
+        "0 letters",
+        "1 letter",
+        "2 letters",
+        "1,042 letters",
     ]

@@ -51,7 +51,7 @@ def said(result: Result) -> list[str]:
 
 
 def test_what_would_go_again_is_said_and_nothing_is_done(world: World) -> None:
-    assert world.lines("dead", "replay", "--dry-run") == ["klaviyo: 1 letters (1 rendered anew, 0 as they were)"]
+    assert world.lines("dead", "replay", "--dry-run") == ["klaviyo: 1 letter (1 rendered anew, 0 as they were)"]
     assert world.json("dead", "replay", "--dry-run") == {
         "kind": "letters",
         "pipelines": [{"pipeline": "klaviyo", "letters": 1, "anew": 1, "as_was": 0, "lost": 0}],
@@ -75,7 +75,7 @@ def test_a_service_sends_letters_again_and_the_verb_follows_to_the_end(world: Wo
     result, sent = beside_a_service(world, "dead", "replay", "--yes", "--event", "view_item")
     assert sorted(sent) == ["dead-1", "waiting-1"]
     assert said(result) == [
-        "klaviyo: 1 letters (1 rendered anew, 0 as they were)",
+        "klaviyo: 1 letter (1 rendered anew, 0 as they were)",
         "klaviyo: 1 sent again (1 rendered anew, 0 as they were): 1 delivered",
     ]
     assert world.lines("dead", "list") == ["No dead letters."]
@@ -126,7 +126,7 @@ def test_json_says_how_many_and_why_not_the_others(world: World) -> None:
 def test_dropped_letters_are_counted_and_their_events_stay_dead(world: World) -> None:
     told = world.lines("dead", "drop", "--reason", "rejected", "--yes")
     assert told == [
-        "klaviyo: 1 letters",
+        "klaviyo: 1 letter",
         "Reason, request, answer and payload go. The journal still knows that these events died, and when.",
         "klaviyo: 1 dropped",
     ]
