@@ -49,7 +49,8 @@ class Standing:
     """One pipeline; `since_ms` has, for behind, waiting and held, when the oldest of them was accepted.
 
     `asked` of the held events wait for an answer about consent. `afterwards` is what the vendor said of what was
-    delivered in the last seven days. `is_idle`: it is disabled, and nothing ever moved in it.
+    delivered in the last seven days. `is_idle`: it is disabled, and nothing ever moved in it. `is_dropped`:
+    some are dead, and all their letters were dropped.
     """
 
     depth: PipelineDepth
@@ -58,6 +59,7 @@ class Standing:
     asked: int = 0
     afterwards: Afterwards = field(default_factory=Afterwards)
     is_idle: bool = False
+    is_dropped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ async def _standing(stores: Stores, depth: PipelineDepth, files: Loaded) -> Stan
     waits = [f"the oldest that waits last said: {plain(reason, REASON_CHARS)}"] if reason and not depth.paused else []
     notes = (*waits, *_notes(depth, file, broken_file_of(depth.name, files.problems)))
     is_idle = file is not None and not file.is_enabled and is_quiet(depth)
-    return Standing(depth, since, notes, asked, is_idle=is_idle)
+    is_dropped = bool(depth.events.get(Fate.DEAD)) and not await stores.ledger.has_letters(depth.name)
+    return Standing(depth, since, notes, asked, is_idle=is_idle, is_dropped=is_dropped)
 
 
 async def _accepted_after(stores: Stores, seq: int) -> int | None:
@@ -251,7 +254,11 @@ def _column(standings: Sequence[Standing], name: str, now_ms: int) -> Column:
     counts = [{"behind": one.depth.behind, **one.depth.events}.get(name, 0) for one in standings]
     since = [one.since_ms.get(name) for one in standings]
     ages = [span(now_ms - since_ms) if since_ms is not None else None for since_ms in since]
-    return Column(name, [_cell(name, *one) for one in zip(counts, ages, strict=True)], is_empty=not any(counts))
+    cells = [_cell(name, *one) for one in zip(counts, ages, strict=True)]
+    if name == Fate.DEAD:
+        dropped = [Text(f"{count:,}\ndropped", "dim") for count in counts]
+        cells = [dropped[at] if one.is_dropped else cells[at] for at, one in enumerate(standings)]
+    return Column(name, cells, is_empty=not any(counts))
 
 
 def _cell(name: str, count: int, age: str | None) -> Text:
@@ -289,6 +296,7 @@ def _standing_json(found: Queue, standing: Standing) -> dict[str, object]:
         "oldest_s": _age_s(found, min(open_since, default=None)),
         "oldest_each_s": {str(name): _age_s(found, since_ms) for name, since_ms in standing.since_ms.items()},
         "held_for_consent": standing.asked,
+        "dead_dropped": standing.is_dropped,
         "told_later": asdict(standing.afterwards),
         "notes": standing.notes,
     }

@@ -51,6 +51,7 @@ REASON_OF_OLDEST = """
 SELECT reason FROM waiting INDEXED BY waiting_seq WHERE pipeline = (SELECT id FROM pipeline WHERE name = ?)
 ORDER BY seq LIMIT 1
 """
+ANY_LETTER = "SELECT 1 FROM dead WHERE pipeline = (SELECT id FROM pipeline WHERE name = ?) LIMIT 1"
 BROWSERS_OF = """
 SELECT browser, min(id) AS first FROM visitor WHERE person IN ({}) GROUP BY browser ORDER BY first
 """
@@ -245,6 +246,10 @@ class LedgerView:
         """Give why the event of the lowest number waits in a pipeline; "" where none does or nothing is known."""
         rows = await fetch(self._db, REASON_OF_OLDEST, (pipeline,))
         return str(rows[0][0]) if rows else ""
+
+    async def has_letters(self, pipeline: str) -> bool:
+        """Tell whether any dead letter of a pipeline is kept; one that is dropped leaves its event counted as dead."""
+        return await self._one(ANY_LETTER, pipeline) is not None
 
     async def first_of_order(self, order_key: bytes) -> int | None:
         """Give the event that reported an order first."""

@@ -54,6 +54,7 @@ def test_json_says_the_same_in_numbers(world: World) -> None:
         "oldest_s": 337.0,
         "oldest_each_s": {"behind": 35.0, "waiting": 277.0, "held": 337.0},
         "held_for_consent": 0,
+        "dead_dropped": False,
         "told_later": {"counted": 0, "refused": {}, "warned": {}, "untold": 0, "open": 0},
         "notes": ["the oldest that waits last said: 503"],
     }
@@ -164,3 +165,11 @@ def test_a_file_with_mistakes_is_named_with_their_number(tmp_path: Path, file: s
     (tmp_path / "pipelines/klaviyo.yaml").unlink()
     (tmp_path / "pipelines" / file).write_text(text)
     assert f"klaviyo: {note}, see `edge check`; what ran before goes on" in world.lines("queue")
+
+
+def test_dead_events_whose_letters_were_dropped_are_said_to_be(tmp_path: Path) -> None:
+    world = build(tmp_path)
+    assert world.edge("dead", "drop", "--all", "--yes").exit_code == 0
+    row, below = world.lines("queue")[6:8]
+    assert (row.split()[0], row.split()[-1], below.split()[-1]) == ("klaviyo", "1", "dropped")
+    assert [one["dead_dropped"] for one in world.json("queue")["pipelines"]] == [False, True]

@@ -36,6 +36,7 @@ async def queue(stores: Stores) -> None:
         await stores.ledger.oldest_held(depth.name)
         await stores.ledger.oldest_waiting(depth.name)
         await stores.ledger.reason_of_oldest(depth.name)
+        await stores.ledger.has_letters(depth.name)
         await stores.ledger.held_for_consent(depth.name)
     await look(stores, 0)
 
