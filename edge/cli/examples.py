@@ -14,8 +14,8 @@ _CUP = {
     "categories": ["Cups", "New"],
     "price": 19.99,
     "quantity": 2,
-    "item_url": "https://shop.example/products/river-cup",
-    "image_url": "https://shop.example/images/river-cup.jpg",
+    "item_url": "/products/river-cup",
+    "image_url": "/images/river-cup.jpg",
 }
 _POT = {
     **_CUP,
@@ -27,20 +27,20 @@ _POT = {
     "categories": ["Teapots"],
     "price": 64.0,
     "quantity": 1,
-    "item_url": "https://shop.example/products/moon-teapot",
-    "image_url": "https://shop.example/images/moon-teapot.jpg",
+    "item_url": "/products/moon-teapot",
+    "image_url": "/images/moon-teapot.jpg",
 }
 _PROPERTIES: dict[str, dict[str, Any]] = {
     "view_item": {"currency": "GBP", "value": 64.0, "items": [_POT]},
     "add_to_cart": {
         "currency": "GBP",
         "items": [_CUP],
-        "checkout_url": "https://shop.example/checkout",
+        "checkout_url": "/checkout",
     },
     "started_checkout": {
         "currency": "GBP",
         "checkout_id": "ck-1001",
-        "checkout_url": "https://shop.example/checkout/ck-1001",
+        "checkout_url": "/checkout/ck-1001",
         "items": [_POT, _CUP],
     },
     "purchase": {
@@ -58,15 +58,31 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
 _PATHS = {"view_item": "/products/moon-teapot", "search": "/search", "sign_up": "/signup", "page_view": "/"}
 
 
-def example(name: str) -> dict[str, Any]:
-    """Give an event in the form of a browser batch; one that no shop event is like has a page and no properties."""
+def example(name: str, origin: str) -> dict[str, Any]:
+    """Give an event in the form of a browser batch, as a page of this origin would send it.
+
+    Args:
+        name: one that no shop event is like has a page and no properties.
+        origin: the shop's own, e.g. "https://shop.example", which every link leads to.
+    """
     path = _PATHS.get(name, "/cart")
     return {
         "id": "00000000-0000-4000-8000-000000000001",
         "name": name,
-        "properties": _PROPERTIES.get(name, {}),
+        "properties": _moved(_PROPERTIES.get(name, {}), origin),
         "traits": {"email": EMAIL},
-        "context": {
-            "page": {"url": f"https://shop.example{path}", "path": path, "title": "Tea & Kiln", "referrer": ""}
-        },
+        "context": {"page": {"url": f"{origin}{path}", "path": path, "title": "Tea & Kiln", "referrer": ""}},
     }
+
+
+def _moved(tree: Any, origin: str) -> Any:
+    """Give a tree whose links, written as paths, lead to an origin."""
+    match tree:
+        case dict():
+            return {key: _moved(value, origin) for key, value in tree.items()}
+        case list():
+            return [_moved(value, origin) for value in tree]
+        case str() if tree.startswith("/"):
+            return origin + tree
+        case _:
+            return tree

@@ -75,7 +75,7 @@ def preview(
     elif event_file is not None:
         scenes = [(judge.of_new(event), pipelines) for event in _events(event_file)]
     else:
-        scenes = _examples(judge, pipelines, only)
+        scenes = _examples(judge, pipelines, only, config.site.origins[0])
     hosts = hosts_of(config.site.origins, config.site.asset_hosts)
     acts = [(about, [_rehearsed(about, one, now_ms, hosts) for one in audience]) for about, audience in scenes]
     show_all(acts, now_ms, is_json=is_json)
@@ -164,18 +164,18 @@ def _events(file: str) -> list[Event]:
     return events
 
 
-def _examples(judge: Judge, pipelines: Sequence[Pipeline], only: str | None) -> list[Scene]:
+def _examples(judge: Judge, pipelines: Sequence[Pipeline], only: str | None, origin: str) -> list[Scene]:
     """Give an example of each event that a file names, with the pipelines that name it; or of one event for all."""
     audiences: dict[str, list[Pipeline]] = {}
     for pipeline in pipelines:
         listed = [EXAMPLE_OF_ALL if name == "*" else name for name in pipeline.events]
         for name in dict.fromkeys(listed if only is None else [ALIASES.get(only, only)]):
             audiences.setdefault(name, []).append(pipeline)
-    return [(judge.of_new(_example(name)), audience) for name, audience in audiences.items()]
+    return [(judge.of_new(_example(name, origin)), audience) for name, audience in audiences.items()]
 
 
-def _example(name: str) -> Event:
-    events, rejected = read_events(orjson.dumps(example(name)), surroundings().clock.now_ms())
+def _example(name: str, origin: str) -> Event:
+    events, rejected = read_events(orjson.dumps(example(name, origin)), surroundings().clock.now_ms())
     if rejected:
         raise click.UsageError(f"{name}: {rejected[0].message}")
     return events[0]
