@@ -1,14 +1,17 @@
 """Pipeline files for looking at: one with an error or a variable that is not set must not hide the others."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.cli.options import config_errors_exit
 from edge.config import Config
 from edge.errors import ConfigErrors, Problem
-from edge.pipeline import Pipeline, load_pipeline, load_pipelines
+from edge.pipeline import Pipeline, compile_pipeline, load_pipeline, load_pipelines
+
+_ENABLED = re.compile(r"^[\"']?enabled[\"']? *:.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,41 @@ def load_leniently(files: Iterable[Path], environ: Mapping[str, str]) -> Loaded:
             pipelines.setdefault(pipeline.name, pipeline)
             unset |= dict.fromkeys(missing)
     return Loaded(pipelines, tuple(unset), tuple(problems))
+
+
+def switched_on(pipeline: Pipeline, environ: Mapping[str, str]) -> tuple[Pipeline, tuple[str, ...], tuple[str, ...]]:
+    """Give a disabled pipeline as if it were on, which variables were stood in for, and which are left empty.
+
+    Empty is one for which a placeholder will not do, such as an address. Where the file says `enabled` in a way that
+    is not understood here, the pipeline comes back as it is.
+    """
+    text = _ENABLED.sub("enabled: true", pipeline.text)
+    if text == pipeline.text:
+        return pipeline, (), ()
+    stand_ins, empty = {}, []
+    for name in _missing(text, pipeline.file, environ):
+        if _is_fit(pipeline, {**environ, name: f"unset-{name}"}):
+            stand_ins[name] = f"unset-{name}"
+        else:
+            empty.append(name)
+    made = compile_pipeline(pipeline.text, pipeline.file, {**environ, **stand_ins})
+    return replace(made, is_enabled=True), tuple(stand_ins), tuple(empty)
+
+
+def _missing(text: str, file: str, environ: Mapping[str, str]) -> list[str]:
+    try:
+        compile_pipeline(text, file, environ)
+    except ConfigErrors as errors:
+        return list(dict.fromkeys(problem.variable for problem in errors.problems if problem.variable))
+    return []
+
+
+def _is_fit(pipeline: Pipeline, environ: Mapping[str, str]) -> bool:
+    try:
+        compile_pipeline(pipeline.text, pipeline.file, environ)
+    except ConfigErrors:
+        return False
+    return True
 
 
 def _load(file: Path, environ: Mapping[str, str]) -> tuple[Pipeline, list[str]]:

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,7 +13,7 @@ import orjson
 
 from edge.cli.examples import example
 from edge.cli.options import WRONG_USE, with_config
-from edge.cli.pipeline_files import Loaded, load_leniently
+from edge.cli.pipeline_files import Loaded, load_leniently, switched_on
 from edge.cli.rehearsal import Rehearsal, read_events, rehearse
 from edge.cli.rehearsal_screen import show_all
 from edge.cli.stores import open_stores
@@ -31,6 +32,7 @@ from edge.pipeline import Pipeline, files_of
 Scene: TypeAlias = tuple[Subject, Sequence[Pipeline]]
 
 EXAMPLE_OF_ALL = "page_view"
+DISABLED = "disabled: shown as if it were on"
 
 
 @click.command()
@@ -58,13 +60,15 @@ def preview(
     it, a whole batch, or a stored envelope; without one, an example of each event that the pipeline names. Without an
     option the visitor is known by the event's own traits.
 
+    A disabled pipeline that is named is shown as if it were on.
+
     With --event it is an event of the spool, its visitor is who the ledger knows by now, and without PIPELINE every
     pipeline of the configured folder is shown. Exit 1 when an event would be dead, or there is no such event.
     """
     named, event_file = _split(arguments, has_id=event_id is not None)
     if only is not None and (event_id is not None or event_file is not None):
         raise click.UsageError("--only picks one of the examples, and an event was given; accepted is one of the two")
-    pipelines = _pipelines(config, named)
+    pipelines, disabled = _pipelines(config, named)
     known = _known(config, {"email": email, "phone": phone, "customer_id": customer_id})
     told = config.consent
     consent = ConsentSettings(told.default, told.gpc_denies, told.server_default, told.waits, told.server_waits)
@@ -77,15 +81,19 @@ def preview(
     else:
         scenes = _examples(judge, pipelines, only, config.site.origins[0])
     hosts = hosts_of(config.site.origins, config.site.asset_hosts)
-    acts = [(about, [_rehearsed(about, one, now_ms, hosts) for one in audience]) for about, audience in scenes]
+    noted = dict.fromkeys(disabled, (DISABLED,))
+    acts = [(about, [_rehearsed(about, one, now_ms, hosts, noted) for one in audience]) for about, audience in scenes]
     show_all(acts, now_ms, is_json=is_json)
     sys.exit(1 if any(one.word == "dead" for _, made in acts for one in made) else 0)
 
 
-def _rehearsed(about: Subject, pipeline: Pipeline, now_ms: int, hosts: Hosts) -> Rehearsal:
+def _rehearsed(
+    about: Subject, pipeline: Pipeline, now_ms: int, hosts: Hosts, noted: Mapping[str, tuple[str, ...]]
+) -> Rehearsal:
     known, granted = about.identity.identifiers, about.consent.granted
     waits = about.consent.waits
-    return rehearse(pipeline, about.event, known, granted=granted, waits=waits, now_ms=now_ms, hosts=hosts)
+    made = rehearse(pipeline, about.event, known, granted=granted, waits=waits, now_ms=now_ms, hosts=hosts)
+    return replace(made, notes=noted.get(pipeline.name, ()) + made.notes)
 
 
 def _split(arguments: Sequence[str], *, has_id: bool) -> tuple[list[str], str | None]:
@@ -102,26 +110,37 @@ def _split(arguments: Sequence[str], *, has_id: bool) -> tuple[list[str], str | 
     return list(arguments), None
 
 
-def _pipelines(config: Config, named: Sequence[str]) -> list[Pipeline]:
-    """Give the named pipelines; all that can be read where none is named."""
+def _pipelines(config: Config, named: Sequence[str]) -> tuple[list[Pipeline], set[str]]:
+    """Give the named pipelines, and which of them are disabled; all that can be read where none is named."""
     folder = load_leniently(files_of(config.pipelines), os.environ)
+    disabled: set[str] = set()
     if not named:
         tell_problems(folder)
-        named = list(folder.pipelines)
+        tell_unset(folder.unset)
+        return list(folder.pipelines.values()), disabled
     found: list[Pipeline] = []
     unset: dict[str, None] = {}
+    left_empty: dict[str, None] = {}
     for name in named:
         is_file = name.endswith((".yaml", ".yml")) or Path(name).is_file()
         loaded = load_leniently([Path(name)], os.environ) if is_file else folder
         picked = next(iter(loaded.pipelines.values()), None) if is_file else loaded.pipelines.get(name)
         if picked is None:
             _refuse(name, loaded, is_file=is_file)
-        else:
+        elif picked.is_enabled:
             found.append(picked)
-            own = load_leniently([Path(picked.file)], os.environ)
-            unset |= dict.fromkeys(own.unset)
+            unset |= dict.fromkeys(load_leniently([Path(picked.file)], os.environ).unset)
+        else:
+            on, stood_in, empty = switched_on(picked, os.environ)
+            found.append(on)
+            unset |= dict.fromkeys(stood_in)
+            left_empty |= dict.fromkeys(empty)
+            if on.is_enabled:
+                disabled.add(on.name)
     tell_unset(unset)
-    return found
+    for variable in left_empty:
+        click.echo(f"{variable} is not set; what it gives is empty here", err=True)
+    return found, disabled
 
 
 def tell_unset(variables: Iterable[str]) -> None:

@@ -98,13 +98,13 @@ def _show(one: Rehearsal, out: Console) -> None:
     title = Text.assemble((f"{plain(one.pipeline.name)}  {plain(one.event.canonical_name)}{metric}", "bold"))
     title.append(f"  needs {', '.join(names_of(one.pipeline.purposes))}", "dim")
     out.print(title.append(f"  {one.lane}" if one.lane else "", "dim"), soft_wrap=True)
+    for note in one.notes:
+        out.print(Text(note, "yellow"), soft_wrap=True)
     if one.request is None:
         hint = HOW_TO_KNOW if "nobody knows the visitor" in one.reason and one.word == "held" else ""
         told = Text.assemble((one.word, STYLES.get(one.word, "yellow")), f": {plain(one.reason)}{hint}")
         out.print(told, soft_wrap=True)
         return
-    for note in one.notes:
-        out.print(Text(note, "yellow"), soft_wrap=True)
     for index, request in enumerate(one.requests):
         if index:
             out.print()
