@@ -39,9 +39,9 @@ class _Words(NamedTuple):
 
 _WORDS = {
     Kind.PAUSED: _Words(
-        "pipeline {about} is paused: its credentials are refused, everything is kept",
+        "pipeline {about} is paused: its credentials are refused, everything is kept; mend them, then restart",
         "pipeline {about} goes on: its credentials are taken",
-        "edge check --live",
+        "edge queue",
     ),
     Kind.PIPELINE_FILE: _Words(
         "pipeline file {about} has {value} problem(s); what ran before goes on",
@@ -134,7 +134,7 @@ def body_of(message: Message, site: str) -> bytes:
 
 
 def text_of(message: Message, site: str) -> str:
-    """Give the line for people: "shop: pipeline klaviyo is paused: …; run `edge check --live`"."""
+    """Give the line for people: "shop: pipeline klaviyo is paused: … (run `edge queue`)"."""
     key = message.key
     words = _WORDS[key.kind].raised if message.is_raised else _WORDS[key.kind].cleared
     said = words.format(about=key.about, value=shown(message.reading.value, UNITS.get(key.kind)))

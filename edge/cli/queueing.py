@@ -147,7 +147,8 @@ async def _accepted_after(stores: Stores, seq: int) -> int | None:
 def _notes(depth: PipelineDepth, file: Pipeline | None, broken: str) -> list[str]:
     notes = []
     if depth.paused:
-        notes.append(f"paused, its credentials are refused ({plain(depth.paused)}); one event is tried every 15 min")
+        tried = "one event is tried every 15 min, and at each start"
+        notes.append(f"paused, its credentials are refused ({plain(depth.paused)}); {tried}")
     if file is None:
         told = f"{plain(broken)}, see `edge check`; what ran before goes on"
         notes.append(told if broken else "no file has this name any more")

@@ -29,6 +29,12 @@ def test_state_change_is_told_once() -> None:
     assert (watched.told(), watched.told()) == ([("cleared", "paused", 0)], [])
 
 
+def test_the_message_of_a_pause_says_how_to_end_it() -> None:
+    message = Message(Key(Kind.PAUSED, "klaviyo"), True, 1_795_000_000_000, Reading(True, False))
+    said = "its credentials are refused, everything is kept; mend them, then restart (run `edge queue`)"
+    assert json.loads(body_of(message, "shop"))["text"] == f"shop: pipeline klaviyo is paused: {said}"
+
+
 def test_what_stays_is_told_again_five_times_at_most() -> None:
     watched = Watched(Limits(no_events_s=None), repeat_s=3_600)
     told = []
