@@ -29,6 +29,10 @@ from edge.ledger.theirs import Whom
 from edge.pipeline import Pipeline, files_of
 
 PAGE_EVENTS = 500
+# What comes of a repeat at a vendor that remembers ids for good.
+REMEMBERS = {
+    "klaviyo-events-api": "Klaviyo ignores what it has: a repeated id of the same metric and person adds nothing"
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ def replay(
         _end(counted, pipeline, is_json=is_json)
     if not is_json:
         _show(counted, pipeline)
+        if remark := REMEMBERS.get(files[pipeline].integration):
+            click.echo(f"  {remark}")
     if not yes:
         click.confirm(f"Send {counted.chosen:,} again?", abort=True)
     wanted = counted.wanted

@@ -109,6 +109,7 @@ def test_stored_events_go_again_beside_a_service(world: World) -> None:
         "  left out 1: it is a dead letter; `edge dead replay` is for those",
         "  left out 1: it repeats another event",
         "  left out 2: today's pipeline would not send it, or its visitor is not known",
+        "  Klaviyo ignores what it has: a repeated id of the same metric and person adds nothing",
         "klaviyo: 2 sent again (2 rendered anew, 0 as they were): 2 delivered",
         "  left out 1: it is a dead letter; `edge dead replay` is for those",
         "  left out 1: it repeats another event",
