@@ -10,14 +10,13 @@ import click
 from edge.cli.problems import near
 from edge.cli.screen import plain
 from edge.delivery import Delivered, Outcome, Refused, Rejected, Retry, Throttled, Unclear
-from edge.destinations.archive import Archive
+from edge.destinations.base import KnowsWhyUnasked
 from edge.drainer.talking import converse
 from edge.pipeline import Pipeline
 from edge.transport import HttpTransport, Transport
 
 Word: TypeAlias = Literal["ok", "refused", "unreachable", "unclear", "busy", "not asked"]
 NO_CHECK = "the vendor offers no free check; the first event will tell"
-NOTHING_TO_ASK = "a folder of this machine, nothing to ask"
 GOOD: frozenset[Word] = frozenset({"ok", "not asked"})
 
 
@@ -60,8 +59,9 @@ async def probe(pipeline: Pipeline, transport: Transport, now_ms: int) -> Probe:
     """Run one pipeline's probe; where its vendor offers none, nothing is sent."""
     conversation = pipeline.destination.probe(now_ms)
     if conversation is None:
-        is_folder = isinstance(pipeline.destination, Archive)
-        return Probe(pipeline, "not asked", NOTHING_TO_ASK if is_folder else NO_CHECK)
+        destination = pipeline.destination
+        why = destination.why_unasked if isinstance(destination, KnowsWhyUnasked) else NO_CHECK
+        return Probe(pipeline, "not asked", why)
     return _judged(pipeline, (await converse(conversation, 1, transport.send)).outcomes[0])
 
 

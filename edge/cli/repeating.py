@@ -22,6 +22,7 @@ from edge.cli.stores import Stores, open_stores
 from edge.cli.surroundings import surroundings
 from edge.cli.whom import read_who
 from edge.config import Config
+from edge.destinations.base import WarnsOfRepeats
 from edge.drainer.replaying import sort_stored
 from edge.foreign_links import hosts_of
 from edge.ledger.replaying import NOT_AGAIN, Stored
@@ -29,10 +30,6 @@ from edge.ledger.theirs import Whom
 from edge.pipeline import Pipeline, files_of
 
 PAGE_EVENTS = 500
-# What comes of a repeat at a vendor that remembers ids for good.
-REMEMBERS = {
-    "klaviyo-events-api": "Klaviyo ignores what it has: a repeated id of the same metric and person adds nothing"
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +81,8 @@ def replay(
         _end(counted, pipeline, is_json=is_json)
     if not is_json:
         _show(counted, pipeline)
-        if remark := REMEMBERS.get(files[pipeline].integration):
-            click.echo(f"  {remark}")
+        if isinstance(destination := files[pipeline].destination, WarnsOfRepeats):
+            click.echo(f"  {destination.of_repeats}")
     if not yes:
         click.confirm(f"Send {counted.chosen:,} again?", abort=True)
     wanted = counted.wanted

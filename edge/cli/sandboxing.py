@@ -9,31 +9,9 @@ import click
 from edge.cli.screen import as_json
 from edge.cli.surroundings import surroundings
 from edge.sandbox.app import Running, serve
-from edge.sandbox.ga4 import MEASUREMENT_ID
-from edge.sandbox.meta import PIXEL_ID
-from edge.sandbox.tiktok import PIXEL_CODE
+from edge.sandbox.parameters import parameters_of
 from edge.sandbox.vendor import Vendor
 from edge.yamlfile import variables_of
-
-# What a pipeline's file says under `parameters` for each vendor; {url} is its base_url, {key} what it accepts.
-# A key that looks like a real one is refused in a file, so that it is named by its variable.
-_PARAMETERS: dict[str, dict[str, str]] = {
-    "klaviyo": {"private_api_key": "{key}", "base_url": "{url}"},
-    "meta": {"pixel_id": f'"{PIXEL_ID}"', "access_token": "{key}", "base_url": "{url}"},
-    "ga4": {"measurement_id": MEASUREMENT_ID, "api_secret": "{key}", "base_url": "{url}"},
-    "google-ads": {
-        "credentials": '"${{GOOGLE_ADS_CREDENTIALS}}"',
-        "customer_id": '"1234567890"',
-        "conversion_action": '"987654321"',
-        "base_url": "{url}",
-        "token_url": "{url}/token",
-    },
-    "tiktok": {"pixel_code": PIXEL_CODE, "access_token": "{key}", "base_url": "{url}"},
-    "webhook": {"url": "{url}", "secret": '"${{WEBHOOK_SECRET}}"', "allow_http": "true", "allow_private": "true"},
-    "segment": {"write_key": "{key}", "base_url": "{url}"},
-    "rudderstack": {"write_key": "{key}", "base_url": "{url}"},
-    "jitsu": {"api": "jitsu", "write_key": "{key}", "base_url": "{url}"},
-}
 
 
 @click.command()
@@ -67,7 +45,7 @@ def tell(running: Running) -> None:
     """Print where each vendor is, as parameters that a pipeline's file can have."""
     click.echo(f"sandbox on {running.url}, Ctrl-C ends it\n\nIn a pipeline's file, instead of its parameters:\n")
     for vendor in running.sandbox.vendors:
-        parameters = parameters_of(running, vendor)
+        parameters = parameters_of(vendor, _base_url(running, vendor))
         variables = [name for value in parameters.values() for name in variables_of(value)]
         exported = "".join(f"; first: export {name}={vendor.key}" for name in variables)
         click.echo(f"    # {vendor.name}{exported}\n    parameters:")
@@ -80,12 +58,6 @@ def tell(running: Running) -> None:
 def _say_json(running: Running) -> None:
     vendors = [{"name": v.name, "base_url": _base_url(running, v), "key": v.key} for v in running.sandbox.vendors]
     click.echo(as_json({"url": running.url, "vendors": vendors}))
-
-
-def parameters_of(running: Running, vendor: Vendor) -> dict[str, str]:
-    """Give what a pipeline's file says under `parameters` to reach a vendor here, each value as YAML."""
-    facts = {"key": vendor.key, "url": _base_url(running, vendor)}
-    return {name: value.format_map(facts) for name, value in _PARAMETERS[vendor.name].items()}
 
 
 def _base_url(running: Running, vendor: Vendor) -> str:

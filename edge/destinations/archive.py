@@ -62,6 +62,7 @@ class Archive:
     max_event_age_s: ClassVar[float | None] = None
     anonymous_targets: ClassVar[frozenset[str]] = frozenset()
     discloses: ClassVar[frozenset[str]] = frozenset(PURPOSE_NAMES)
+    why_unasked: ClassVar[str] = "a folder of this machine, nothing to ask"
 
     directory: str = DIRECTORY
     keep_for_s: float = KEEP_FOR_S

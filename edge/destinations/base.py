@@ -131,6 +131,20 @@ class CanErase(Protocol):
 
 
 @runtime_checkable
+class KnowsWhyUnasked(Protocol):
+    """What a destination adds whose `probe` gives nothing for another reason than that its vendor has no free check."""
+
+    why_unasked: ClassVar[str]
+
+
+@runtime_checkable
+class WarnsOfRepeats(Protocol):
+    """What a destination adds where one should know what comes of stored events before they go again."""
+
+    of_repeats: ClassVar[str]
+
+
+@runtime_checkable
 class TellsLater(Protocol):
     """What a destination adds when its vendor takes a request first and says later which of its events it counts.
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge.cli import main
-from edge.cli.probing import NO_CHECK, NOTHING_TO_ASK, Probe, probe
+from edge.cli.probing import NO_CHECK, Probe, probe
 from edge.clock import SystemClock
 from edge.delivery import Request, Response
 from edge.errors import TransportFailed
@@ -127,7 +127,7 @@ def test_disabled_pipelines_are_not_asked(folder: Path, sandbox: Running) -> Non
 def test_the_archive_is_no_vendor(folder: Path, sandbox: Running) -> None:
     (folder / "pipelines/archive.yaml").write_text(shipped("pipelines/archive.yaml").read_text())
     told = check(folder, sandbox, "--live", ARCHIVE_ENABLED="true")
-    assert (told.exit_code, live(told)[0]) == (0, f"live: archive         {NOTHING_TO_ASK}")
+    assert (told.exit_code, live(told)[0]) == (0, "live: archive         a folder of this machine, nothing to ask")
 
 
 def test_nobody_is_asked_of_wrong_files_or_without_the_option(folder: Path, sandbox: Running) -> None:

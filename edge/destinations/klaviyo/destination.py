@@ -128,6 +128,7 @@ class Klaviyo:
         steady_per_min=3_500,
         named={"bulk": Rate(10, 150), "profile": Rate(75, 750), "subscription": Rate(75, 750)},
     )
+    of_repeats: ClassVar[str] = "Klaviyo ignores what it has: a repeated id of the same metric and person adds nothing"
     erase_rate: ClassVar[Rate] = Rate(burst_per_s=3, steady_per_min=60)
     anonymous: ClassVar[Anonymous] = "hold"
     click_targets: ClassVar[frozenset[str]] = frozenset({"_kx", "$exchange_id"})
