@@ -26,6 +26,8 @@ SHORT = {
     "missing": "miss",
 }
 
+MISSED_LEAST = ("expired", "skipped", "damaged", "erased", "unmapped", "withheld", "held", "behind", "dead", "waiting")
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -44,8 +46,7 @@ class Column:
 def fitted(names: Sequence[Text], columns: Sequence[Column], width: int) -> list[Table]:
     """Give a table with a row for each name; several of them, one below the other, where nothing else helps."""
     room = width - min(NAME_COLUMNS, max(len("pipeline"), *(len(name) for name in names), 0)) - 1
-    if not _fit(columns, room):
-        columns = [column for column in columns if not column.is_empty]
+    columns = _without_empty(columns, room)
     if not _fit(columns, room):
         columns = [Column(SHORT.get(column.name, column.name), column.cells) for column in columns]
     return [_table(names, part) for part in _parts(columns, room)]
@@ -54,6 +55,16 @@ def fitted(names: Sequence[Text], columns: Sequence[Column], width: int) -> list
 def name_of(pipeline: str, style: str = "") -> Text:
     """Give a row's name, cut where it is long."""
     return Text(plain(pipeline, NAME_COLUMNS), style)
+
+
+def _without_empty(columns: Sequence[Column], room: int) -> list[Column]:
+    """Leave out columns in which nothing stands, as many as needed, those first that are missed least."""
+    left = list(columns)
+    for name in MISSED_LEAST:
+        if _fit(left, room):
+            break
+        left = [column for column in left if column.name != name or not column.is_empty]
+    return left
 
 
 def _fit(columns: Sequence[Column], room: int) -> bool:

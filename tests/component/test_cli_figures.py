@@ -100,10 +100,10 @@ def test_an_erasure_mangles_no_table_at_80_columns(tmp_path: Path) -> None:
         queue = world.edge("queue", env={"COLUMNS": "80"}).stdout.splitlines()
         balance = world.edge("queue", "--balance", env={"COLUMNS": "80"}).stdout.splitlines()
     assert queue[3:8] == [
-        "pipeline behind waiting  held delivered withheld unmapped erased",
-        "archive       1       ·     ·         ·        ·        ·      ·",
+        "pipeline behind waiting  held delivered withheld unmapped skipped dead erased",
+        "archive       1       ·     ·         ·        ·        ·       ·    ·      ·",
         "            5 s",
-        "klaviyo       2       1     1         2        1        3      1",
+        "klaviyo       2       1     1         2        1        3       ·    ·      1",
         "           35 s   4 min 5 min",
     ]
     assert balance[2:5] == [
@@ -120,3 +120,8 @@ def test_one_is_no_plural() -> None:
         "2 letters",
         "1,042 letters",
     ]
+
+
+def test_a_table_with_nothing_in_it_keeps_what_is_missed_most() -> None:
+    empty = [column(name, "·", "·") for name in ("waiting", "delivered", "skipped", "expired")]
+    assert drawn(empty, 30)[0] == "pipeline waiting delivered"
