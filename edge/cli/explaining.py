@@ -99,7 +99,10 @@ def _parts(story: Story, answers: Sequence[Answered], config: Config, now_ms: in
             parts.append(("links", stripped))
     if not story.stages:
         parts.append(("pipelines", [Text("none has started")]))
-    return parts + [(stage.fate.pipeline, _stage(stage, story, entry, config, now_ms)) for stage in story.stages]
+    shown = [stage for stage in story.stages if not stage.is_passed_by]
+    parts += [(stage.fate.pipeline, _stage(stage, story, entry, config, now_ms)) for stage in shown]
+    passed_by = [plain(stage.fate.pipeline) for stage in story.stages if stage.is_passed_by]
+    return [*parts, ("disabled", [Text(f"skipped by {', '.join(passed_by)}", "dim")])] if passed_by else parts
 
 
 def _accepted(story: Story, config: Config, now_ms: int) -> list[Text]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from edge.cli.stores import Stores, event_of
 from edge.consent import Purpose, names_of
+from edge.delivery import Fate
 from edge.event import Event, event_key, order_key
 from edge.ledger.looking import VisitorView
 from edge.ledger.records import JournalFate, Quarantined
@@ -26,6 +27,11 @@ class Stage:
     paused: str | None
     file: Pipeline | None
     missing: tuple[str, ...]
+
+    @property
+    def is_passed_by(self) -> bool:
+        """Whether there is no more to say of it than that its pipeline is disabled."""
+        return self.fate.fate is Fate.SKIPPED and self.file is not None and not self.file.is_enabled
 
 
 @dataclass(frozen=True, slots=True)

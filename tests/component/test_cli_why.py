@@ -10,7 +10,7 @@ from edge.delivery import Response
 from edge.event import encode
 from edge.spool import SpoolSettings, SpoolWriter
 from edge.spool.segment import list_segments, unlink
-from tests.backroom import Backroom
+from tests.backroom import PIPELINE, Backroom
 from tests.component.world import USER, World, build, live, write_files
 
 
@@ -129,6 +129,23 @@ def test_a_changed_pipeline_file_is_pointed_out(tmp_path: Path) -> None:
     assert "it has changed since, to " in world.lines("why", "delivered-1")[-1]
     file.unlink()
     assert world.lines("why", "delivered-1")[-1].endswith("; no readable file has this name now")
+
+
+def test_disabled_pipelines_share_one_line(tmp_path: Path) -> None:
+    world = write_files(tmp_path)
+    disabled = PIPELINE + "enabled: false\n"
+    (tmp_path / "pipelines/klaviyo.yaml").write_text(disabled)
+
+    async def pass_by() -> None:
+        room = await Backroom.open(tmp_path, world.clock, pipeline=disabled)
+        await room.identify(1, email=USER)
+        await room.store(1, "view_item", id="passed")
+        await room.work()
+        await room.close()
+
+    asyncio.run(pass_by())
+    assert world.lines("why", "passed")[-1] == "disabled  skipped by klaviyo"
+    assert world.json("why", "passed")["pipelines"][0]["fate"] == "skipped"
 
 
 def test_what_a_paused_pipeline_keeps_is_told_with_the_pause_first(tmp_path: Path) -> None:
