@@ -18,6 +18,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 SCRIPT = Path(__file__).parents[2] / "static" / "datafly.js"
 DEADLINE_S = 20.0
+POLL_S = 0.02
 # What the browser keeps for want of an answer: entries of several pages, the oldest first.
 QUEUE = (
     "Object.keys(localStorage).filter((name) => name.startsWith('_df_q')).sort()"
@@ -205,6 +206,13 @@ class Visitor:
         read = QUEUE
         await page.wait_for_function(f"{read}.length === {count}", timeout=DEADLINE_S * 1000)
         return await page.evaluate(read)
+
+    @staticmethod
+    async def emptied(page: Page) -> None:
+        """Waits until the page knows that all is stored; asks from outside, as the page's own clock may stand still."""
+        async with asyncio.timeout(DEADLINE_S):
+            while await page.evaluate(f"{QUEUE}.length"):
+                await asyncio.sleep(POLL_S)
 
 
 def chromium_path() -> str:

@@ -92,6 +92,8 @@ async def test_the_time_that_a_page_was_looked_at_is_told_when_it_is_left(shop, 
     page = await visitor.open(shop.page("/a"))
     await visitor.context.clock.run_for(100)
     await visitor.context.clock.run_for(5_000)
+    await shop.until(lambda s: s.names == ["page_view"])
+    await visitor.emptied(page)
     await page.goto(shop.page("/b", tag='data-engagement="off"'))
     await shop.until(lambda s: "user_engagement" in s.names)
     (told,) = [event for event in shop.stored if event["name"] == "user_engagement"]
