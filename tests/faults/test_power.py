@@ -22,6 +22,7 @@ from tests.faults.verdict import settled
 
 IMAGE_BYTES = 96_000_000
 WAIT_S = 60.0
+ANY_CROWD = 10**6
 
 
 @asynccontextmanager
@@ -57,7 +58,7 @@ async def test_no_acknowledged_event_is_lost_when_the_power_fails_again_and_agai
     """Half of the cuts find a vendor that is away, so that all that is known of an event is what the disk has."""
     rng, proxy = seeded(), Proxy()
     async with on_powered_disk(tmp_path, proxy=proxy) as (world, disk):
-        world.open_doors(rng)
+        world.open_doors(rng, crowd=ANY_CROWD)  # else nobody goes on while a vendor is away for long
         for number in range(COUNTS.power_cuts):
             await _let_vendor(proxy, is_there=number % 2 == 1)
             await world.until_accepted(rng.randint(20, 80), WAIT_S)
